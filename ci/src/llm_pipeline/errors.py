@@ -1,0 +1,29 @@
+"""Errors whose text is meant for a person: one message that says what to do next.
+
+    PipelineError               exit code 3
+    ├── UsageError              exit code 2: called or configured in a wrong way
+    │   └── ConfigError         exit code 2: a key or a value of [tool.llm-pipeline]
+    └── LookError               exit code 3: something could not be looked at or run
+"""
+
+from typing import ClassVar
+
+
+class PipelineError(Exception):
+    """Base of every error that the pipeline raises on purpose."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(PipelineError):
+    """The command was called in a way that can't work."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ConfigError(UsageError):
+    """The configuration holds a wrong key or value."""
+
+
+class LookError(PipelineError):
+    """Something could not be looked at or run, so there is no verdict on it."""
