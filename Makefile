@@ -1,0 +1,57 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter that starts and is new enough: a version manager's `python3` may name a
+# version that is not installed.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := uv pip compile --quiet --universal --no-sources --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links
+MARKERS := train or browser or registry or netns or engine
+
+.PHONY: help setup ci test test-all acceptance bench lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.installed ## Make .venv with both packages and every pinned tool
+
+$(VENV)/.locked: requirements.lock
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv found; install one or set PYTHON=" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.lock
+	@touch $@
+
+# Without build isolation: hatchling is in the lock, so nothing unpinned is fetched.
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml ci/pyproject.toml
+	$(PIP) install --no-deps --no-build-isolation --editable . --editable ci
+	@touch $@
+
+ci: setup ## Run the pipeline on this project, without a container engine
+	$(BIN)/llm-pipeline ci --reports reports
+
+test: setup ## Run the tests that need nothing but Python, git and make
+	$(BIN)/pytest -m "not ($(MARKERS))"
+
+test-all: setup ## Run every test; a marked one that can't run says why
+	$(BIN)/pytest
+
+acceptance: setup ## Run the long counts: many rounds, many seeds
+	$(BIN)/pytest --acceptance -m "not ($(MARKERS))"
+
+bench: setup ## Measure the pipeline against its peers
+	$(BIN)/python -m benchmarks
+
+lock: setup ## Bring the lock files up to date with the pyproject files (UPGRADE=1: newest versions)
+	$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev -o requirements.lock pyproject.toml ci/pyproject.toml
+	cd ci && echo dagger-io | ../$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --no-emit-package dagger-io \
+		--constraints ../requirements.lock -o requirements.lock pyproject.toml -
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) reports build dist ci/dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,56 @@
+"""What every test shares: a clean git, made-up secrets, and how long the counts are."""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--acceptance`, which makes the counts long."""
+    parser.addoption("--acceptance", action="store_true", help="many rounds, many seeds")
+
+
+@pytest.fixture(scope="session")
+def acceptance(pytestconfig: pytest.Config) -> bool:
+    """Whether this run takes the long counts."""
+    return bool(pytestconfig.getoption("--acceptance"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's git settings and the CI system's variables out of every test."""
+    home = tmp_path_factory.mktemp("git-settings")
+    (home / "gitconfig").write_text(
+        "[user]\n\tname = Test\n\temail = test@example.invalid\n"
+        "[init]\n\tdefaultBranch = main\n[commit]\n\tgpgSign = false\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("GIT_", "GITHUB_", "LLM_TWIN_")) or name == "CI":
+                patch.delenv(name)
+        patch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield
+
+
+@pytest.fixture
+def canary() -> str:
+    """A value that must be in no output; it looks like nothing a scanner knows."""
+    return f"canary-{secrets.token_hex(16)}"
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Callable[..., str]:
+    """Run git in a folder: `git("log", "-1", cwd=folder)`; the folder is `tmp_path` by default."""
+
+    def run(*arguments: str, cwd: Path = tmp_path) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=cwd, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    return run
