@@ -51,6 +51,10 @@ lock: setup ## Bring the lock files up to date with the pyproject files (UPGRADE
 	$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev -o requirements.lock pyproject.toml ci/pyproject.toml
 	cd ci && echo dagger-io | ../$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --no-emit-package dagger-io \
 		--constraints ../requirements.lock -o requirements.lock pyproject.toml -
+	for group in tools gitleaks pytest coverage poetry; do \
+		$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --constraints requirements.lock \
+			--group ci/pyproject.toml:$$group -o ci/src/llm_pipeline/data/$$group.lock; \
+	done
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) reports build dist ci/dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
