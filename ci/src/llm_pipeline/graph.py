@@ -1,0 +1,164 @@
+"""Runs the graph of checks: stages, what is skipped, and the verdict of each check.
+
+Nothing here knows how a script is executed; both executors hand in a function for that.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+
+from llm_pipeline.defects import is_planted, likely_cause
+from llm_pipeline.errors import InstallError, PipelineError
+from llm_pipeline.facts import Facts
+from llm_pipeline.judges import with_floor
+from llm_pipeline.model import CheckResult, Control, Stage, Verdict
+from llm_pipeline.outcome import Judgement, Observed
+from llm_pipeline.plan import Plan, Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What an executor hands back: the folder that the script filled, and how it ended.
+
+    ``limit``: the time limit in seconds, where it was reached; ``seconds``: wall time.
+    """
+
+    out: Path
+    seconds: float
+    limit: float | None = None
+
+
+class Events(Protocol):
+    """What is told while a graph runs."""
+
+    def started(self, name: str) -> None:
+        """A check has started."""
+
+    def finished(self, result: CheckResult) -> None:
+        """A check has its result."""
+
+
+Execute = Callable[[Planned], Awaitable[Execution]]
+
+
+async def run_graph(
+    plan: Plan,
+    facts: Facts,
+    execute: Execute,
+    events: Events,
+    *,
+    results: dict[str, CheckResult],
+) -> None:
+    """Run all checks of a plan, stage by stage, the checks of a stage side by side.
+
+    Where a check of a stage did not pass, the later stages are skipped, unless the plan's
+    configuration says to keep going. ``results`` receives every result as it is known, so that a
+    caller who is cancelled still has what was found.
+    """
+    for stage in Stage:
+        members = [planned for planned in plan.checks if planned.check.stage is stage]
+        stopped = [
+            name
+            for name, result in results.items()
+            if result.verdict in {Verdict.FAILED, Verdict.ERROR}
+        ]
+
+        async def one(planned: Planned, stopped: list[str] = stopped) -> None:
+            if planned.skip is not None:
+                result = skipped(planned, planned.skip)
+            elif stopped and not plan.config.keep_going:
+                result = skipped(planned, f"not run, since {', '.join(stopped)} did not pass")
+            else:
+                events.started(planned.name)
+                result = await run_check(planned, facts, execute)
+            results[planned.name] = result
+            events.finished(result)
+
+        async with anyio.create_task_group() as group:
+            for planned in members:
+                group.start_soon(one, planned)
+
+
+def skipped(planned: Planned, reason: str) -> CheckResult:
+    """Return the result of a check that does not run."""
+    return CheckResult(planned.name, planned.check.stage, Verdict.SKIPPED, reason)
+
+
+async def run_check(planned: Planned, facts: Facts, execute: Execute) -> CheckResult:
+    """Execute one check and judge it; what could not be executed is an ``error`` that says why."""
+    try:
+        execution = await execute(planned)
+    except PipelineError as error:
+        log = error.log if isinstance(error, InstallError) else str(error)
+        return CheckResult(planned.name, planned.check.stage, Verdict.ERROR, str(error), log=log)
+    return settle(planned, facts, execution)
+
+
+def settle(planned: Planned, facts: Facts, execution: Execution) -> CheckResult:
+    """Make a check's result of what its script left."""
+    observed = Observed(execution.out, _codes(execution.out), execution.limit)
+    judgement = planned.judge(observed)
+    if planned.floor is not None:
+        judgement = with_floor(judgement, planned.floor)
+    passed = judgement.verdict is Verdict.PASSED
+    control = (Control.OFF if passed else Control.NOT_RUN) if not planned.red else Control.NOT_RUN
+    if passed and planned.red:
+        control, judgement = _controlled(planned, facts, execution, judgement)
+    return CheckResult(
+        planned.name,
+        planned.check.stage,
+        judgement.verdict,
+        judgement.summary,
+        seconds=_seconds(observed, execution),
+        exit_code=_exit_code(observed),
+        tool="; ".join(observed.text("version").split("\n")).strip("; ") or None,
+        control=control,
+        reports=(f"logs/{planned.name}.log", *judgement.files),
+        findings=judgement.findings,
+        log=observed.text("log"),
+        coverage=judgement.coverage,
+        files=judgement.files,
+        secrets=judgement.secrets,
+    )
+
+
+def _controlled(
+    planned: Planned, facts: Facts, execution: Execution, judgement: Judgement
+) -> tuple[Control, Judgement]:
+    out = execution.out / "red"
+    codes = _codes(out)
+    if len(codes) < len(planned.red):
+        summary = "error: the red control did not finish within the time limit"
+        return Control.NOT_RUN, replace(judgement, verdict=Verdict.ERROR, summary=summary)
+    seen = planned.judge(Observed(out, codes))
+    found = planned.custom or any(is_planted(finding.path) for finding in seen.findings)
+    if seen.verdict is Verdict.FAILED and found and any(codes):
+        return Control.SEEN, judgement
+    command = planned.red[0]
+    cause = likely_cause(planned.name, facts, command)
+    summary = f"error: blind: a planted defect was not found; {cause}"
+    return Control.BLIND, replace(judgement, verdict=Verdict.ERROR, summary=summary)
+
+
+def _codes(out: Path) -> tuple[int, ...]:
+    codes: list[int] = []
+    while True:
+        try:
+            codes.append(int((out / f"{len(codes)}.code").read_text()))
+        except (OSError, ValueError):
+            return tuple(codes)
+
+
+def _exit_code(observed: Observed) -> int | None:
+    return next((code for code in observed.codes if code), observed.codes[0] if observed.codes else None)
+
+
+def _seconds(observed: Observed, execution: Execution) -> float:
+    """The script's own clock where it has one: a cached container would else look instant."""
+    ticks = [float(line) for line in observed.text("seconds").split() if line]
+    return round(ticks[-1] - ticks[0] if len(ticks) > 1 else execution.seconds, 3)
+
+

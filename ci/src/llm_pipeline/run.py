@@ -1,0 +1,60 @@
+"""``llm-pipeline ci``: the host's run, what is shown of it, and its reports."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import anyio
+
+from llm_pipeline.console import choose
+from llm_pipeline.host import Options, finished_run, read_plan, run_ci
+from llm_pipeline.masking import Mask, environment_secrets
+from llm_pipeline.model import CheckResult, RunResult
+from llm_pipeline.processes import run_main
+from llm_pipeline.report import linker, write_reports
+from llm_pipeline.source import list_source
+from llm_pipeline.workspace import cache_dir
+
+
+def main(root: Path, options: Options, reports: Path | None) -> int:
+    """Run the pipeline on the host and return the exit code.
+
+    Raises:
+        PipelineError: Nothing could be looked at, or the reports could not be written.
+    """
+    return run_main(lambda: _main(root.resolve(), options, reports))
+
+
+async def _main(root: Path, options: Options, reports: Path | None) -> int:
+    started = time.monotonic()
+    source = list_source(root)
+    plan, facts = read_plan(source, options)
+    results: dict[str, CheckResult] = {}
+    known = environment_secrets(os.environ)
+
+    def mask() -> Mask:
+        return Mask(known.union(*(result.secrets for result in results.values())))
+
+    folder = reports or cache_dir() / "reports" / source.root.name
+    names = [planned.name for planned in plan.checks]
+    with choose(sys.stdout, os.environ, names, mask) as console:
+        try:
+            run = await run_ci(source, plan, facts, console, results)
+        except anyio.get_cancelled_exc_class():
+            seconds = time.monotonic() - started
+            run = finished_run(plan, source, results, seconds, interrupted=True)
+            _report(run, folder, mask())
+            console.done(run, folder)
+            raise
+        _report(run, folder, mask())
+        console.done(run, folder)
+    return run.exit_code
+
+
+def _report(run: RunResult, folder: Path, mask: Mask) -> None:
+    new = not folder.exists()
+    write_reports(run, folder, mask=mask, link=linker(os.environ))
+    if new:
+        # A folder inside of the source must not count as a part of it in the next run.
+        (folder / ".gitignore").write_text("*\n")
