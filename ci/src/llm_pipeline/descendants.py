@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from llm_pipeline.errors import LookError
+
 MARKER = "LLM_PIPELINE_RUN"
 _SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 _PS_LINE = re.compile(rb"\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)(.*)")
@@ -39,8 +41,10 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """A row of the process table. ``group`` is the session on Linux, elsewhere the group;
-    ``born`` counts clock ticks since the machine's start, 0 where not known.
+    """A row of the process table.
+
+    ``group`` is the session on Linux, elsewhere the group; ``born`` counts clock ticks since the
+    machine's start, 0 where not known; ``text`` is what ``ps`` tells of command and environment.
     """
 
     pid: int
@@ -83,22 +87,31 @@ def adopts_orphans() -> bool:
     return bool(ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def living(family: Family) -> list[int]:
-    """The processes of a command that are alive, its leader among them; dead orphans are reaped."""
+def look(family: Family) -> tuple[list[int], bool]:
+    """List the live processes of a command, its leader among them, and reap the dead orphans.
+
+    Returns:
+        Their numbers, and whether any process died meanwhile: it may have left a child that this
+        look missed.
+
+    Raises:
+        LookError: There is no way to list processes.
+    """
     if not adopts_orphans():
         table = _ps_table()
-        return [p.pid for p in table.values() if not p.dead and _owner(p, table) is family]
+        return [p.pid for p in table.values() if not p.dead and _owner(p, table) is family], False
     table = _proc_table()
     alone = len(_families) == 1
-    found = []
+    living = []
+    died = False
     for process in table.values():
         if process.dead:
-            _reap(process)
+            died |= _reap(process)
             continue
         owner = _owner(process, table)
         if owner is family or (owner is None and alone and _is_stray(process, table)):
-            found.append(process.pid)
-    return found
+            living.append(process.pid)
+    return living, died
 
 
 def reap_orphans() -> None:
@@ -125,9 +138,9 @@ def send_group(family: Family, number: signal.Signals) -> None:
 def kill_all() -> None:
     """Kill every process of every command at once, without any grace."""
     for family in list(_families.values()):
-        while left := living(family):
+        while any(seen := look(family)):
             send_group(family, signal.SIGKILL)
-            for pid in left:
+            for pid in seen[0]:
                 send(pid, signal.SIGKILL)
 
 
@@ -171,10 +184,10 @@ def _is_adopted(process: _Process) -> bool:
     )
 
 
-def _reap(process: _Process) -> None:
-    if _is_adopted(process):
-        with suppress(ChildProcessError):
-            os.waitpid(process.pid, os.WNOHANG)
+def _reap(process: _Process) -> bool:
+    with suppress(ChildProcessError):
+        return _is_adopted(process) and os.waitpid(process.pid, os.WNOHANG)[0] == process.pid
+    return False
 
 
 def _proc_table() -> dict[int, _Process]:
@@ -193,10 +206,9 @@ def _proc_table() -> dict[int, _Process]:
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
             with suppress(FileNotFoundError, ProcessLookupError):
-                text = _read(f"/proc/{pid}/task/{thread}/children")
-                found.extend(int(child) for child in text.split())
+                found.extend(int(child) for child in _read(thread / "children").split())
     except (FileNotFoundError, ProcessLookupError):
         pass
     return found
@@ -205,9 +217,9 @@ def _children(pid: int) -> list[int]:
 def _stat(pid: int) -> _Process | None:
     """Read /proc/PID/stat (proc_pid_stat(5)); the name in it may hold spaces and brackets."""
     try:
-        fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        fields = _read(Path(f"/proc/{pid}/stat")).rpartition(b")")[2].split()
         # A process whose first thread has ended looks like a zombie while the others work on.
-        dead = fields[0] in b"ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1
+        dead = fields[0] in b"ZX" and len([*Path(f"/proc/{pid}/task").iterdir()]) <= 1
     except (FileNotFoundError, ProcessLookupError, IndexError):
         return None
     return _Process(pid, int(fields[1]), int(fields[3]), dead, int(fields[19]))
@@ -215,13 +227,13 @@ def _stat(pid: int) -> _Process | None:
 
 def _environment(pid: int) -> bytes:
     try:
-        return _read(f"/proc/{pid}/environ")
+        return _read(Path(f"/proc/{pid}/environ"))
     except OSError:
         return b""
 
 
-def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:
+def _read(path: Path) -> bytes:
+    with path.open("rb", buffering=0) as file:
         return file.read()
 
 
@@ -229,7 +241,12 @@ def _ps_table() -> dict[int, _Process]:
     """Every process of the machine; on macOS with its environment behind its command line."""
     environment = ["-E"] if sys.platform == "darwin" else []
     argv = ["ps", "-A", *environment, "-ww", "-o", "pid=,ppid=,pgid=,stat=,command="]
-    listing = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        listing = subprocess.run(  # noqa: S603 - fixed arguments
+            argv, stdin=subprocess.DEVNULL, capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LookError("can't list processes; install ps (procps)") from error
     table = {}
     for line in listing.stdout.splitlines():
         if match := _PS_LINE.match(line):

@@ -69,13 +69,14 @@ INSTALL_VARIABLES = (
     "SDKROOT",
     "MACOSX_DEPLOYMENT_TARGET",
 )
-"""What an installer may see in addition: indexes and credentials, proxies, certificates, compilers."""
+"""What an installer may see in addition: indexes, credentials, proxies, certificates, compilers."""
 
 _PUBLISH_VARIABLES = ("UV_PUBLISH_*", "POETRY_PYPI_TOKEN_*")
 _GRACE = 2.0
 _GIVE_UP = 10.0
 _REAP_EVERY = 0.1
 _LOOK_EVERY = 0.005
+_LOOKS = 2  # the kernel may leave a child out of its list while another one ends
 _INTERRUPTED = 130
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -134,7 +135,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-async def run(
+async def run(  # noqa: PLR0913 - all but the command are keywords
     argv: Sequence[str],
     *,
     cwd: Path,
@@ -182,16 +183,14 @@ def _start(
     argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path, *, append: bool
 ) -> subprocess.Popen[bytes]:
     if not cwd.is_dir():
-        msg = f"can't run {argv[0]} in {cwd}: there is no such folder"
-        raise LookError(msg)
+        raise LookError(f"can't run {argv[0]} in {cwd}: there is no such folder")
     try:
         file = log.open("ab" if append else "wb")
     except OSError as error:
-        msg = f"can't write the log {log}: {error.strerror}"
-        raise LookError(msg) from error
+        raise LookError(f"can't write the log {log}: {error.strerror}") from error
     with file:
         try:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 - running what we are told to is the purpose
                 argv,
                 cwd=cwd,
                 env=env,
@@ -201,12 +200,12 @@ def _start(
                 start_new_session=True,
             )
         except FileNotFoundError as error:
-            msg = f"command not found: {argv[0]}; install it, or name it by its full path"
-            raise LookError(msg) from error
+            raise LookError(
+                f"command not found: {argv[0]}; install it, or name it by its full path"
+            ) from error
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            msg = f"can't run {argv[0]}: {reason}"
-            raise LookError(msg) from error
+            raise LookError(f"can't run {argv[0]}: {reason}") from error
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -239,31 +238,28 @@ def _pidfd(pid: int) -> int | None:
 async def _end(family: descendants.Family) -> None:
     """End all that is left of a command."""
     started = time.monotonic()
-    asked: set[int] = set()
+    asked = False
     quiet = 0
     try:
-        # Twice: the kernel may leave a child out of the list while another one ends.
-        while quiet < 2:
-            left = descendants.living(family)
-            if not left:
-                quiet += 1
-                continue
-            quiet = 0
+        while quiet < _LOOKS:
+            left, died = descendants.look(family)
+            quiet = 0 if left or died else quiet + 1
             waited = time.monotonic() - started
-            if waited > _GRACE + _GIVE_UP:
+            if left and waited > _GRACE + _GIVE_UP:
                 numbers = ", ".join(str(pid) for pid in left)
-                msg = f"processes {numbers} could not be ended; end them by hand"
-                raise LookError(msg)
-            if waited > _GRACE:
+                raise LookError(f"processes {numbers} could not be ended; end them by hand")
+            if left and waited > _GRACE:
                 descendants.send_group(family, signal.SIGKILL)
+            if waited > _GRACE or not asked:
+                # Asked but once: to many programs a second signal means "now", without cleaning
+                # up; and what they start to clean up is not asked at all.
                 for pid in left:
-                    descendants.send(pid, signal.SIGKILL)
-            else:
-                # Once each: to many programs a second signal means "now", without cleaning up.
-                for pid in set(left) - asked:
-                    descendants.send(pid, signal.SIGTERM)
-                asked.update(left)
-            await anyio.sleep(_LOOK_EVERY)
+                    descendants.send(pid, signal.SIGKILL if waited > _GRACE else signal.SIGTERM)
+            asked = asked or bool(left)
+            await anyio.sleep(_LOOK_EVERY if left else 0)
+    except LookError:
+        descendants.send_group(family, signal.SIGKILL)
+        raise
     finally:
         descendants.forget(family)
 

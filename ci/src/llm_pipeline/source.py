@@ -1,4 +1,4 @@
-"""What belongs to a source: the files that git tracks or would track, and which state they are in."""
+"""What belongs to a source: the files that git tracks or would track, and their state."""
 
 import os
 import re
@@ -90,8 +90,7 @@ def list_source(root: Path) -> SourceFiles:
     """
     root = root.resolve()
     if not root.is_dir():
-        msg = f"there is no folder {root}; name the source's folder"
-        raise UsageError(msg)
+        raise UsageError(f"there is no folder {root}; name the source's folder")
     try:
         prefix, commit, tree = _head(root)
     except _NoRepositoryError:
@@ -117,8 +116,9 @@ def _head(root: Path) -> tuple[bytes, str | None, str | None]:
     if match := re.fullmatch(rb"true\n(.*)\nHEAD\n", out, re.DOTALL):
         return match[1], None, None
     if out.startswith(b"false"):
-        msg = f"{root} is the inside of a git repository; give the folder of its working tree"
-        raise LookError(msg)
+        raise LookError(
+            f"{root} is the inside of a git repository; give the folder of its working tree"
+        )
     if b"not a git repository (or any" in err and not os.path.lexists(root / ".git"):
         raise _NoRepositoryError
     raise _refused(root, err)
@@ -165,7 +165,7 @@ def _list_repository(root: Path, prefix: bytes = b"", *, untracked: bool = True)
 
 
 def _add_submodule(listing: _Listing, root: Path, path: bytes) -> None:
-    if os.path.lexists(os.path.join(os.fsencode(root), path, b".git")):
+    if os.path.lexists(os.fsencode(root) + b"/" + path + b"/.git"):
         _add_nested(listing, root, path, untracked=False)
         return
     command = f"git submodule update --init -- {show(path)}"
@@ -175,8 +175,7 @@ def _add_submodule(listing: _Listing, root: Path, path: bytes) -> None:
 def _add_nested(listing: _Listing, root: Path, path: bytes, *, untracked: bool) -> None:
     folder = root / os.fsdecode(path)
     if _head(folder)[0]:
-        msg = f"{show(path)}/.git is no git repository; remove it, or check it out again"
-        raise LookError(msg)
+        raise LookError(f"{show(path)}/.git is no git repository; remove it, or check it out again")
     inner = _list_repository(folder, untracked=untracked)
     listing.files.update(path + b"/" + file for file in inner.files)
     listing.notes.extend(f"{show(path)}: {note}" for note in inner.notes)
@@ -187,15 +186,13 @@ def _git(root: Path, *args: str) -> subprocess.Popen[bytes]:
     argv = ["git", "-c", "core.fsmonitor=false", *args]
     pipe = subprocess.PIPE
     try:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - our own arguments
             argv, cwd=root, env=git_env(), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
         )
     except FileNotFoundError as error:
-        msg = "git was not found in the PATH; install git"
-        raise LookError(msg) from error
+        raise LookError("git was not found in the PATH; install git") from error
     except OSError as error:
-        msg = f"can't run git in {root}: {error.strerror}"
-        raise LookError(msg) from error
+        raise LookError(f"can't run git in {root}: {error.strerror}") from error
 
 
 def _outputs(root: Path, *gits: subprocess.Popen[bytes]) -> list[list[bytes]]:
@@ -216,15 +213,16 @@ def _refused(root: Path, err: bytes) -> LookError:
 def _walk(root: bytes, below: bytes = b"") -> Iterator[bytes]:
     """All files below a folder, but those in caches and virtual environments."""
     try:
-        with os.scandir(os.path.join(root, below)) as scan:
+        with os.scandir(root + b"/" + below) as scan:
             entries = list(scan)
     except OSError as error:
-        msg = f"can't read the folder {show(below or root)} of the source: {error.strerror}"
-        raise LookError(msg) from error
+        raise LookError(
+            f"can't read the folder {show(below or root)} of the source: {error.strerror}"
+        ) from error
     if below and {entry.name for entry in entries} & {CACHE_TAG.encode(), b"pyvenv.cfg"}:
         return
     for entry in entries:
-        path = os.path.join(below, entry.name)
+        path = below + b"/" + entry.name if below else entry.name
         if not entry.is_dir(follow_symlinks=False):
             yield path
         elif entry.name not in _SKIPPED:

@@ -1,5 +1,7 @@
 """The copy of the source that checks run in: what belongs to it, copying it, and where it lies."""
 
+# ruff: noqa: PTH102, PTH108, PTH114, PTH115, PTH211 - names are bytes, which Path does not take
+
 import errno
 import fcntl
 import hashlib
@@ -14,19 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_pipeline.errors import LookError, UsageError
-from llm_pipeline.source import CACHE_TAG, CACHE_TAG_TEXT, SourceFiles, list_source, show
-
-__all__ = [
-    "SLOTS",
-    "LeftOut",
-    "SourceFiles",
-    "cache_dir",
-    "copy_source",
-    "link_tree",
-    "list_source",
-    "show",
-    "slot",
-]
+from llm_pipeline.source import CACHE_TAG, CACHE_TAG_TEXT, SourceFiles, show
 
 SLOTS = 8
 """How many runs of one source may go on at the same time."""
@@ -62,8 +52,7 @@ def copy_source(source: SourceFiles, target: Path) -> list[LeftOut]:
     """
     target = target.resolve()
     if source.root.is_relative_to(target):
-        msg = f"the copy can't go to {target}: the source {source.root} lies there"
-        raise UsageError(msg)
+        raise UsageError(f"the copy can't go to {target}: the source {source.root} lies there")
     with _writing(target):
         _empty(target)
         copying = _Copying(os.fsencode(source.root), os.fsencode(target))
@@ -88,7 +77,7 @@ def link_tree(origin: Path, target: Path, files: Iterable[bytes]) -> None:
         for path in files:
             _make_parents(end, path, made)
             with suppress(FileNotFoundError, NotADirectoryError):
-                _link(os.path.join(start, path), os.path.join(end, path))
+                _link(start + b"/" + path, end + b"/" + path)
 
 
 class _Copying:
@@ -102,7 +91,7 @@ class _Copying:
         self._left_out: list[LeftOut] = []
 
     def add(self, path: bytes) -> None:
-        origin = os.path.join(self._root, path)
+        origin = self._root + b"/" + path
         try:
             # A named pipe must not make us wait, nor a link lead us elsewhere.
             handle = os.open(origin, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -116,7 +105,7 @@ class _Copying:
             status = os.fstat(handle)
             if stat.S_ISREG(status.st_mode):
                 _make_parents(self._target, path, self._made)
-                _copy_file(handle, status, path, os.path.join(self._target, path))
+                _copy_file(handle, status, path, self._target + b"/" + path)
             else:
                 self._left_out.append(LeftOut(path, _kind(status.st_mode)))
         finally:
@@ -136,14 +125,14 @@ class _Copying:
         inside = self._target + b"/"
         made = []
         for path, aim in self._links:
-            if os.path.isabs(aim):
+            if aim.startswith(b"/"):
                 self._left_out.append(LeftOut(path, f"a link to the absolute path {show(aim)}"))
                 continue
             _make_parents(self._target, path, self._made)
-            os.symlink(aim, os.path.join(self._target, path))
+            os.symlink(aim, self._target + b"/" + path)
             made.append((path, aim))
         for path, aim in made:
-            link = os.path.join(self._target, path)
+            link = self._target + b"/" + path
             if not (os.path.realpath(link) + b"/").startswith(inside):
                 os.unlink(link)
                 reason = f"a link that leads out of the source, to {show(aim)}"
@@ -182,10 +171,10 @@ def _kind(mode: int) -> str:
 
 
 def _make_parents(root: bytes, path: bytes, made: set[bytes]) -> None:
-    folder = os.path.dirname(path)
+    folder = path.rpartition(b"/")[0]
     if folder not in made:
         _make_parents(root, folder, made)
-        os.mkdir(os.path.join(root, folder))
+        os.mkdir(root + b"/" + folder)
         made.add(folder)
 
 
@@ -210,11 +199,10 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(folder)
         except PermissionError:
             folder.chmod(0o700)
-            for parent, names, _ in os.walk(os.fsencode(folder)):
-                for name in names:
-                    path = os.path.join(parent, name)
-                    if not os.path.islink(path):
-                        os.chmod(path, 0o700)
+            for parent, names, _ in os.walk(folder):
+                for path in (Path(parent, name) for name in names):
+                    if not path.is_symlink():
+                        path.chmod(0o700)
             shutil.rmtree(folder)
     folder.mkdir(parents=True)
 
@@ -225,31 +213,34 @@ def _writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            msg = f"the disk is full: can't write {target}; make room, or set {_CACHE} elsewhere"
-        else:
-            msg = f"can't write {target}: {error.strerror or error}; set {_CACHE} to another folder"
-        raise LookError(msg) from error
+            raise LookError(
+                f"the disk is full: can't write {target}; make room, or set {_CACHE} elsewhere"
+            ) from error
+        raise LookError(
+            f"can't write {target}: {error.strerror or error}; set {_CACHE} to another folder"
+        ) from error
 
 
 def cache_dir() -> Path:
     """Where copies, environments and tools are kept between runs.
 
-    ``LLM_PIPELINE_CACHE``, else ``llm-pipeline`` in ``XDG_CACHE_HOME`` or in the user's cache folder.
+    ``LLM_PIPELINE_CACHE``, else ``llm-pipeline`` in ``XDG_CACHE_HOME``, else in the user's cache.
 
     Raises:
         LookError: There is no home folder to put it in.
     """
     if named := os.environ.get(_CACHE):
-        return Path(os.path.abspath(named))
+        return Path(named).absolute()
     # The XDG base directory specification: a relative path is to be ignored.
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(xdg):
-        return Path(xdg, "llm-pipeline")
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if xdg.is_absolute():
+        return xdg / "llm-pipeline"
     try:
         home = Path.home()
     except RuntimeError as error:
-        msg = f"there is no home folder to keep a cache in; set {_CACHE} to a folder"
-        raise LookError(msg) from error
+        raise LookError(
+            f"there is no home folder to keep a cache in; set {_CACHE} to a folder"
+        ) from error
     parts = ("Library", "Caches") if sys.platform == "darwin" else (".cache",)
     return home.joinpath(*parts, "llm-pipeline")
 
@@ -280,8 +271,9 @@ def slot(cache: Path, source: Path) -> Iterator[Path]:
         finally:
             os.close(lock)
         return
-    msg = f"{SLOTS} runs of {source} are going on already; wait until one of them has ended"
-    raise LookError(msg)
+    raise LookError(
+        f"{SLOTS} runs of {source} are going on already; wait until one of them has ended"
+    )
 
 
 def _make_cache(cache: Path) -> None:
