@@ -11,6 +11,7 @@ from llm_pipeline.masking import Mask
 from llm_pipeline.model import CheckResult, Finding, RunResult, Verdict
 from llm_pipeline.summary import verdict_line
 
+LEAK_SCAN: Final = "gitleaks"
 _FINDINGS: Final = 50  # of one check
 _LOG_LINES: Final = 40
 _DETAIL_LINES: Final = 20
@@ -43,12 +44,12 @@ def choose(
     if environ.get("GITHUB_ACTIONS") == "true":
         from llm_pipeline.console_github import GitHub
 
-        return _as_context(GitHub(output, environ, mask))
+        return _as_context(AfterLeakScan(GitHub(output, environ, mask), names))
     if stream.isatty() and "NO_COLOR" not in environ and environ.get("TERM", "dumb") != "dumb":
         from llm_pipeline.console_live import Live
 
         return Live(output, names, mask)
-    return _as_context(Plain(output, names, mask))
+    return _as_context(AfterLeakScan(Plain(output, names, mask), names))
 
 
 @contextmanager
@@ -101,6 +102,43 @@ class Output:
                 os.close(nowhere)
 
 
+class AfterLeakScan:
+    """Holds results back until the leak scan has its own: only then is known what to mask.
+
+    Another check may show a line of source that holds a leaked value, and end before the scan.
+    """
+
+    def __init__(self, console: Console, names: Sequence[str]) -> None:
+        self._console = console
+        self._waiting = LEAK_SCAN in names
+        self._held: list[CheckResult] = []
+
+    def started(self, name: str) -> None:
+        """Hand on."""
+        self._console.started(name)
+
+    def finished(self, result: CheckResult) -> None:
+        """Hand on, or keep for later."""
+        self._held.append(result)
+        if not self._waiting or result.name == LEAK_SCAN:
+            self._release()
+
+    def note(self, text: str) -> None:
+        """Hand on."""
+        self._console.note(text)
+
+    def done(self, run: RunResult, reports: Path | None) -> None:
+        """Hand on all that is left."""
+        self._release()
+        self._console.done(run, reports)
+
+    def _release(self) -> None:
+        self._waiting = False
+        for result in self._held:
+            self._console.finished(result)
+        self._held.clear()
+
+
 class Plain:
     """One line for each event, then what a check found; for logs, pipes and simple terminals."""
 
@@ -139,7 +177,7 @@ def one_masked_line(text: str, mask: Mask) -> str:
 def status_line(result: CheckResult, width: int) -> str:
     """Return a check's outcome in one line, for example ``lint  failed  0.4 s  3 findings``."""
     time = "" if result.verdict is Verdict.SKIPPED else display.duration(result.seconds)
-    return f"{result.name:{width}}  {result.verdict:7}  {time:>12}  {result.summary}".rstrip()
+    return f"{result.name:{width}}  {result.verdict:7}  {time:>8}  {result.summary}".rstrip()
 
 
 def place(finding: Finding) -> str:
@@ -157,20 +195,18 @@ def account(result: CheckResult) -> Iterator[str]:
         yield f"  {place(finding)}"
         for line in display.tail(finding.detail, _DETAIL_LINES)[0]:
             yield f"      {line}"
-    if more := len(result.findings) - _FINDINGS:
-        yield from [f"  … and {display.counted(more, 'more finding')}"] * (more > 0)
+    if (more := len(result.findings) - _FINDINGS) > 0:
+        yield f"  ... and {display.counted(more, 'more finding')}"
     if not result.findings or result.verdict is Verdict.ERROR:
         lines, before = display.tail(result.log, _LOG_LINES)
         if before:
-            yield f"  … {display.counted(before, 'line')} before these"
+            yield f"  ... {display.counted(before, 'line')} before these"
         for line in lines:
             yield f"  | {line}"
 
 
 def closing(run: RunResult, reports: Path | None) -> Iterator[str]:
-    """Yield the last lines of a masked run: its notes, where the reports are, the verdict."""
-    for note in run.notes:
-        yield f"note: {note}"
+    """Yield the last lines of a masked run: where the logs and reports are, and the verdict."""
     if reports is not None:
         for check in run.checks:
             if check.verdict in {Verdict.FAILED, Verdict.ERROR}:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llm_pipeline import display
-from llm_pipeline.console import Output, account, closing, one_masked_line
+from llm_pipeline.console import LEAK_SCAN, Output, account, closing, one_masked_line
 from llm_pipeline.masking import Mask
 from llm_pipeline.model import CheckResult, RunResult, Verdict
 
@@ -30,6 +30,7 @@ class Live:
     def __init__(self, output: Output, names: Sequence[str], mask: Callable[[], Mask]) -> None:
         self._mask = mask
         self._results: dict[str, CheckResult | None] = dict.fromkeys(names)
+        self._summaries: dict[str, str] = {}
         self._started: dict[str, float] = {}
         # An Output has what rich uses of a file. Highlighting would colour untrusted text by what
         # it looks like.
@@ -61,8 +62,10 @@ class Live:
         self._started[name] = time.monotonic()
 
     def finished(self, result: CheckResult) -> None:
-        """Show a check's verdict in its row."""
-        self._results[result.name] = self._mask().check(result)
+        """Show a check's verdict in its row, and its summary once it is known what to mask."""
+        self._results[result.name] = result
+        if LEAK_SCAN not in self._results or self._results[LEAK_SCAN]:
+            self._summarise()
 
     def note(self, text: str) -> None:
         """Show a note above the table."""
@@ -72,6 +75,7 @@ class Live:
         """End the table; show what failed below it, and the verdict in the last line."""
         run = self._mask().run(run)
         self._results |= {check.name: check for check in run.checks}
+        self._summarise()
         self._live.stop()
         for check in run.checks:
             lines = list(account(check))
@@ -85,21 +89,31 @@ class Live:
             self._print(line, "dim")
         self._print(verdict, _STYLES[run.verdict])
 
+    def _summarise(self) -> None:
+        mask = self._mask()
+        for name, result in self._results.items():
+            if result is not None:
+                self._summaries[name] = one_masked_line(result.summary, mask)
+
     def _print(self, text: str, style: str = "") -> None:
         self._terminal.print(Text(text, style), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True, min_width=max(map(len, self._results), default=0))
+        table.add_column(no_wrap=True, min_width=max(map(len, Verdict)))
+        table.add_column(no_wrap=True, min_width=8, justify="right")
         table.add_column(overflow="ellipsis", no_wrap=True)
         for name, result in list(self._results.items()):
             if result is not None:
                 style = _STYLES[result.verdict]
                 skipped = result.verdict is Verdict.SKIPPED
                 clock = "" if skipped else display.duration(result.seconds)
-                row = (Text(result.verdict, style), Text(clock), Text(result.summary))
+                row = (
+                    Text(result.verdict, style),
+                    Text(clock),
+                    Text(self._summaries.get(name, "")),
+                )
             elif name in self._started:
                 clock = display.duration(time.monotonic() - self._started[name])
                 row = (Text("running", "cyan"), Text(clock, "cyan"), Text(""))

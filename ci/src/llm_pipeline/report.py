@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from llm_pipeline import display
@@ -25,6 +26,21 @@ _SARIF: Final = {
 }
 _LOG_LINES: Final = 50
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def linker(environ: Mapping[str, str]) -> Linker | None:
+    """Return links into the commit that GitHub Actions runs on; ``None`` outside of Actions."""
+    server, repository, commit = (
+        environ.get(name) for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA")
+    )
+    if not (server and repository and commit):
+        return None
+
+    def link(path: str, line: int | None) -> str:
+        anchor = f"#L{line}" if line else ""
+        return f"{server}/{repository}/blob/{commit}/{quote(path)}{anchor}"
+
+    return link
 
 
 def write_reports(
@@ -159,7 +175,7 @@ def _masked(value: Any, mask: Mask) -> Any:  # noqa: ANN401 - any JSON
 
 def _no_sarif(run: RunResult, name: str, tool: str, home: str) -> bytes:
     """Return SARIF 2.1.0 that says that a tool did not run, so that no alert is closed by it."""
-    told = _why(run, name)
+    told = f"No report of {tool}. {_why(run, name)}"
     invocation = {
         "executionSuccessful": False,
         "toolExecutionNotifications": [{"level": "note", "message": {"text": told}}],
@@ -177,8 +193,8 @@ def _no_sarif(run: RunResult, name: str, tool: str, home: str) -> bytes:
 def _why(run: RunResult, name: str) -> str:
     for check in run.checks:
         if check.name == name:
-            return f"{name} {check.verdict}: {check.summary}"
-    return f"{name} was not part of this run"
+            return f"The check {name} {check.verdict}: {check.summary}"
+    return f"The check {name} was not a part of this run"
 
 
 def _parsed(data: bytes | None) -> ET.Element | None:

@@ -1,7 +1,7 @@
 """A run as Markdown, for GitHub's step summary: what a person reads first."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Final
 from urllib.parse import quote
@@ -18,6 +18,7 @@ LIMIT: Final = 1_000_000
 _FINDINGS: Final = 200  # of one check
 _COVERED_FILES: Final = 100
 _LOG_LINES: Final = 30
+_ACTIVE: Final = re.compile(r"[&<>|\\$`*_\[\]~!#@]|://|(?<=\bwww)\.")
 _ICONS: Final = {
     Verdict.PASSED: "✅",
     Verdict.FAILED: "❌",
@@ -32,21 +33,6 @@ _CONTROLS: Final = {
 }
 
 
-def github_link(environ: Mapping[str, str]) -> Linker | None:
-    """Return links into the commit that GitHub Actions runs on; ``None`` outside of Actions."""
-    server, repository, commit = (
-        environ.get(name) for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA")
-    )
-    if not (server and repository and commit):
-        return None
-
-    def link(path: str, line: int | None) -> str:
-        anchor = f"#L{line}" if line else ""
-        return f"{server}/{repository}/blob/{commit}/{quote(path)}{anchor}"
-
-    return link
-
-
 def verdict_line(run: RunResult) -> str:
     """Return the last word on a run, for example ``failed: lint, test``, in one line."""
     if run.interrupted:
@@ -55,13 +41,17 @@ def verdict_line(run: RunResult) -> str:
     failed = [check.name for check in run.checks if check.verdict is Verdict.FAILED]
     parts = []
     if errors:
-        told = (f"{check.name} ({display.one_line(check.summary)})" for check in errors)
+        told = (f"{check.name} ({_reason(check)})" for check in errors)
         parts.append(f"error: {', '.join(told)}")
     if failed:
         parts.append(f"failed: {', '.join(failed)}")
     if not parts and run.verdict is Verdict.ERROR:
         parts.append("error: every check was skipped, so nothing was looked at")
     return "; ".join(parts) or f"passed in {display.duration(run.seconds)}"
+
+
+def _reason(check: CheckResult) -> str:
+    return display.one_line(check.summary).removeprefix("error: ")
 
 
 def markdown(run: RunResult, *, link: Linker | None) -> str:
@@ -232,12 +222,15 @@ def _code(text: str) -> str:
 
 def _text(text: str) -> str:
     """Return text that Markdown and HTML show as it is, in one line, in a table too."""
-    text = re.sub(r"[&<>|\\$]", lambda match: f"&#{ord(match[0])};", display.one_line(text))
-    text = re.sub(r"[`*_\[\]~!#]", r"\\\g<0>", text)
-    text = text.replace("://", "&#58;//").replace("www.", "www&#46;")
-    text = re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"^[-+=]", r"\\\g<0>", text))
-    # A mention is recognised in the rendered text; the comment splits that.
-    return text.replace("@", "@<!-- -->")
+    return _ACTIVE.sub(_escaped, display.one_line(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    found = match[0]
+    if found == "@":
+        return "@<!-- -->"  # a mention is recognised in the rendered text; this splits it
+    # A backslash would not escape these in a table or a formula.
+    return f"&#{ord(found[0])};{found[1:]}" if found[0] in r"&<>|\$:." else f"\\{found}"
 
 
 def _fenced(lines: Iterable[str], language: str = "text") -> str:
