@@ -1,0 +1,285 @@
+#!/bin/sh
+# Looks for secrets in a git history and in a copy of its working tree, with gitleaks.
+#
+#   leakscan.sh scan OUT REPO own|given RULES BASELINE RANGE   (BASELINE and RANGE may be empty)
+#   leakscan.sh control OUT RULES BASELINE PLANTED...
+#
+# The working directory is the copy. `given`: REPO was named apart from the source, so it has to be
+# shown that they belong together. Exits with 0 (no leaks), 9 (leaks, see OUT/leaks.json) or 3
+# (could not look, OUT/error says why); OUT/scan holds what was looked at.
+#
+# REPO is only read: everything is scanned through a repository of our own in OUT that borrows its
+# objects, so that no setting, attribute, filter or hook of the source, the user or the machine
+# changes what gitleaks gets to see. What is not committed is one more commit there, so that one
+# process sees everything: most of a scan's time is gitleaks' start.
+#
+# Runs with busybox and with the tools of macOS: the official image of gitleaks has no others.
+set -u
+mode=$1
+mkdir -p "$2" && out=$(cd "$2" && pwd) || exit 3
+shift 2
+
+fail() {
+  printf '%s\n' "$1" > "$out/error"
+  printf 'error: %s\n' "$1"
+  exit 3
+}
+
+said() { sed -n 's/^fatal: //p; s/^error: //p' "$out/git.err" | head -n 1; }
+
+broken() {
+  reason=$(said)
+  fail "The history can't be read in full (${reason:-git gave no reason}). Get what is missing: \`git fetch --unshallow\` for a shallow clone, \`git fetch --refetch --no-filter\` for a partial one; \`git fsck\` names what is corrupt."
+}
+
+# git of the source, with the user's own settings: they say whose repositories the user trusts.
+theirs() { git -C "$repo" "$@" 2> "$out/git.err"; }
+
+no_repository() {
+  mend=$(sed -n 's/^[[:space:]]*\(git config --global --add safe.directory .*\)$/\1/p' "$out/git.err")
+  if [ -n "$mend" ]; then
+    fail "The git repository belongs to another user. If you trust it: \`$mend\`"
+  elif [ -f "$repo/.git" ]; then
+    fail "Here .git is a file, as in a worktree or a submodule, and the history it names is elsewhere. Give it by name: --git=\"\$(git rev-parse --path-format=absolute --git-common-dir)\""
+  elif [ -e "$repo/.git" ] || [ -e "$repo/HEAD" ]; then
+    fail "git can't read the repository ($(said)); \`git fsck\` names what is corrupt."
+  fi
+  fail "This is no git repository, so there is no history to scan. Run \`git init\` and commit, or name the source's history with --git=DIR."
+}
+
+# Makes the repository of our own; from here on `git` is that one, and reads no settings but its.
+begin() {
+  scan=$out/repository
+  export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 HOME="$scan" \
+    XDG_CONFIG_HOME="$scan" GIT_DIR="$scan/.git" GIT_INDEX_FILE="$scan/.git/index" GIT_PAGER=cat \
+    GIT_AUTHOR_NAME=working-tree GIT_AUTHOR_EMAIL=working-tree@localhost \
+    GIT_COMMITTER_NAME=working-tree GIT_COMMITTER_EMAIL=working-tree@localhost
+  git init -q --template= --object-format="$1" "$scan" > "$out/git.err" 2>&1 || broken
+  git config core.compression 0
+  git config core.logAllRefUpdates false
+}
+
+# Reads paths of the copy into the index.
+add() {
+  git --work-tree=. add "$@" > "$out/git.err" 2>&1 ||
+    fail "The working tree can't be read ($(said)); make its files readable."
+}
+
+# Whether a commit's files are those of the copy, by path and content. Licences, empty files and
+# the like are shared by unrelated repositories and prove nothing. An edited file counts when at
+# least half of the lines it had are still there.
+belongs() {
+  git ls-tree -r "$1" > "$out/had" && git ls-files -s > "$out/has" &&
+    git diff-index --cached --no-renames --numstat "$1" > "$out/edits" &&
+    git diff-tree -r --root --no-commit-id --numstat "$empty" "$1" > "$out/lines" || broken
+  awk -F '\t' -v nothing="$(git hash-object -t blob /dev/null)" '
+    function proof(path, id) {
+      sub(/"$/, "", path); sub(/.*\//, "", path); path = tolower(path)
+      return id != nothing && path !~ /^"?(licen[cs]e|copying|notice|unlicense|code_of_conduct)/ &&
+        path !~ /^"?(\.git[a-z]+|\.editorconfig|py\.typed)$/
+    }
+    { split($1, f, " ") }
+    file == 1 && f[2] == "blob" && proof($2, f[3]) { had[$2] = f[3]; before++ }
+    file == 2 && f[1] != "160000" && proof($2, f[2]) {
+      now++
+      if (had[$2] == f[2]) same++; else if ($2 in had) edited[$2]
+    }
+    file == 3 { gone[$3] = $2 }
+    file == 4 && ($3 in edited) && $1 > 0 && 2 * gone[$3] <= $1 { kept++ }
+    END { n = before < now ? before : now; exit !(n > 0 && 2 * (same + kept) >= n) }
+  ' file=1 "$out/had" file=2 "$out/has" file=3 "$out/edits" file=4 "$out/lines"
+}
+
+# The messages of commits and annotated tags, in the form of `git log`.
+messages() {
+  # shellcheck disable=SC2086  # revisions are words
+  git log --no-notes --no-patch $revisions || return 1
+  [ -n "$range" ] || git for-each-ref refs/tags --format='%(if)%(taggername)%(then)commit %(objectname)
+Author: %(taggername) %(taggeremail)
+Date:   %(taggerdate)
+
+    %(contents:lines=1000000)%(end)'
+}
+
+# Turns messages into patches that add a file of that text, since gitleaks reads nothing but files.
+# Every commit has one and they come last; so gitleaks has read everything there was exactly if it
+# counts as many commits as are written here.
+as_patches() {
+  awk -v counted="$out/expected" '
+    function flush(i) {
+      if (sha != "" && !(sha in seen)) {
+        seen[sha]; count++
+        if (!n) line[++n] = ""
+        printf "commit %s\n%s\n%s\n\ndiff --git a/%s b/%s\n", sha, author, date, path, path
+        printf "new file mode 100644\nindex 0000000..1111111\n--- /dev/null\n+++ b/%s\n", path
+        printf "@@ -0,0 +1,%d @@\n", n
+        for (i = 1; i <= n; i++) printf "+%s\n", line[i]
+      }
+      n = 0
+    }
+    BEGIN { path = ".git/COMMIT_EDITMSG" }
+    /^commit / { flush(); sha = $2 }
+    /^Author: / { author = $0 }
+    /^Date: / { date = $0 }
+    /^    / { line[++n] = substr($0, 5) }
+    END { flush(); print count + 0 > counted }
+  '
+}
+
+# What gitleaks runs in place of git: it reads the output of one `git log` only. A merge shows what
+# it adds to an automatic merge, without git's notes on conflicts, after which gitleaks would take
+# the file's name wrongly; a merge of more parents, as a stash is, what it adds to the first.
+stand_in() {
+  mkdir -p "$out/bin" && cat > "$out/bin/git" << 'END'
+#!/bin/sh
+[ "$3" = log ] || exec "$LEAKSCAN_GIT" "$@"
+{
+  "$LEAKSCAN_GIT" "$@" || echo "git log ended with $?" >&2
+  if [ -s "$LEAKSCAN_OUT/merges" ]; then
+    "$LEAKSCAN_GIT" log -p -U0 --no-notes --no-renames -m --first-parent --no-walk=unsorted \
+      --stdin < "$LEAKSCAN_OUT/merges" || echo "git log of merges ended with $?" >&2
+  fi
+  cat "$LEAKSCAN_OUT/patches"
+} | sed '/^remerge /d'
+END
+  chmod +x "$out/bin/git" || fail "Nothing can be written to $out; free some space."
+}
+
+# Scans the revisions with these rules and this baseline, and ends.
+look() {
+  rules=$1 baseline=$2
+  [ -f "$rules" ] ||
+    fail "The rules $rules are not in the source; correct \`rules\` of [tool.llm-pipeline.gitleaks]."
+  if [ -n "$baseline" ]; then
+    [ -f "$baseline" ] ||
+      fail "The baseline $baseline is not in the source; correct \`baseline\` of [tool.llm-pipeline.gitleaks]."
+    # At its place in the source, where gitleaks does not take it for a leak itself; and by its
+    # fingerprints too, since the secrets of a redacted one can't be compared.
+    mkdir -p "$(dirname "$scan/$baseline")" && cp "$baseline" "$scan/$baseline" &&
+      sed -n 's/^[[:space:]]*"Fingerprint": "\(.*\)",\{0,1\}$/\1/p' "$baseline" \
+        > "$scan/.gitleaksignore" || fail "The baseline $baseline can't be copied; make it readable."
+  fi
+
+  # git before 2.35 can't show what a merge adds to an automatic one.
+  merges=--remerge-diff parents=3
+  git log -n 0 --remerge-diff > "$out/git.err" 2>&1 || merges=--no-merges parents=2
+  # shellcheck disable=SC2086  # revisions are words
+  git rev-list --min-parents=$parents $revisions > "$out/merges" 2> "$out/git.err" || broken
+  messages > "$out/messages" 2> "$out/git.err" || broken
+  as_patches < "$out/messages" > "$out/patches" || broken
+  stand_in
+  LEAKSCAN_GIT=$(command -v git) LEAKSCAN_OUT=$out PATH=$out/bin:$PATH gitleaks git \
+    --config="$rules" ${baseline:+"--baseline-path=$scan/$baseline"} --gitleaks-ignore-path=. \
+    --platform=none --no-banner --no-color --exit-code=9 --report-format=json \
+    --report-path="$out/leaks.json" --log-opts="--no-notes --no-renames $merges $revisions" \
+    "$scan" > "$out/gitleaks.raw" 2>&1
+  code=$?
+  sed "s/$(printf '\033')\[[0-9;]*m//g" "$out/gitleaks.raw" > "$out/gitleaks.log"
+  cat "$out/gitleaks.log"
+  complaint=$(sed -n 's/^[^ ]* ERR //p; s/^[^ ]* FTL //p' "$out/gitleaks.log" | head -n 1)
+  case $complaint in
+    '[git] '*) printf '%s\n' "${complaint#* }" > "$out/git.err"; broken ;;
+    *aseline*) fail "The baseline $baseline is no report of gitleaks ($complaint); make it with \`gitleaks git --redact --report-format=json --report-path=$baseline\`." ;;
+    *config*) fail "gitleaks can't use the rules $rules ($complaint); correct them." ;;
+    ?*) fail "gitleaks could not scan: $complaint" ;;
+  esac
+  [ "$code" = 0 ] || [ "$code" = 9 ] ||
+    fail "gitleaks ended with exit code $code; is it installed, and at the version this needs?"
+  expected=$(cat "$out/expected")
+  commits=$(sed -n 's/.* \([0-9][0-9]*\) commits scanned.*/\1/p' "$out/gitleaks.log")
+  [ "$commits" = "$expected" ] && [ "$commits" -gt 0 ] ||
+    fail "gitleaks read ${commits:-0} of $expected commits, so it has not seen everything; see the check's log."
+  printf '%s\n' "commits $commits" "tree $tree" "prefix $prefix" "rules $rules" > "$out/scan"
+  exit "$code"
+}
+
+export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_REPLACE_OBJECTS=1 \
+  GIT_LITERAL_PATHSPECS=1
+# Set where a git hook calls the pipeline; they would name another repository.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_COMMON_DIR GIT_PREFIX \
+  GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_NAMESPACE GIT_EXTERNAL_DIFF GIT_DIFF_OPTS
+tree='' prefix=''
+
+if [ "$mode" = control ]; then
+  rules=$1 baseline=$2 range=''
+  shift 2
+  begin sha1
+  add --force -- "$@"
+  tree=$(git commit-tree -m 'working tree' "$(git write-tree)") || broken
+  revisions=$tree
+  look "$rules" "$baseline"
+fi
+
+repo=$1 relation=$2 rules=$3 baseline=$4 range=$5
+[ "$relation" = own ] || export GIT_CEILING_DIRECTORIES="${repo%/*}"
+theirs rev-parse --git-dir > "$out/found" || no_repository
+[ "$(theirs rev-parse --is-shallow-repository)" = false ] ||
+  fail "The clone is shallow: most of its history is missing. Run \`git fetch --unshallow\`; in GitHub Actions give actions/checkout \`fetch-depth: 0\`."
+format=$(theirs rev-parse --show-object-format) || broken
+objects=$(theirs rev-parse --git-path objects) || broken
+case $objects in /*) ;; *) objects=$repo/$objects ;; esac
+theirs for-each-ref --format='%(objectname) %(refname)' > "$out/refs" || broken
+head=$(theirs rev-parse --quiet --verify 'HEAD^{commit}') || head=''
+[ -n "$head" ] || [ -s "$out/refs" ] ||
+  fail "The repository has no commits yet, so there is no history to scan; commit first."
+heads=$(theirs worktree list --porcelain | sed -n 's/^HEAD //p' | grep -v '^0*$')
+if [ "$relation" = own ]; then
+  prefix=$(theirs rev-parse --show-prefix) || prefix=''
+fi
+revisions=--all
+if [ -n "$range" ]; then
+  case $range in
+    -*) fail "The range $range is an option of git, no range; set \`range\` of [tool.llm-pipeline.gitleaks] to one like origin/main..HEAD." ;;
+  esac
+  count=$(theirs rev-list --count "$range" --) ||
+    fail "The range $range is not valid here ($(said)); correct \`range\` of [tool.llm-pipeline.gitleaks], or fetch what it names."
+  [ "$count" -gt 0 ] ||
+    fail "The range $range holds no commits, so nothing would be scanned; correct \`range\` of [tool.llm-pipeline.gitleaks], or leave it out to scan everything."
+  # shellcheck disable=SC2046,SC2116  # one line of words
+  revisions=$(echo $(theirs rev-parse --revs-only "$range" --))
+fi
+
+begin "$format"
+empty=$(git hash-object -t tree -w /dev/null)
+printf '%s\n' "$objects" > "$GIT_DIR/objects/info/alternates"
+cp "$out/refs" "$GIT_DIR/packed-refs"
+[ -z "$head" ] || printf '%s\n' "$head" > "$GIT_DIR/HEAD"
+n=0
+for found in $heads; do
+  n=$((n + 1))
+  printf '%s refs/worktrees/%s\n' "$found" "$n" >> "$GIT_DIR/packed-refs"
+done
+# A shallow clone that passed through an engine does not say so: only a walk shows it.
+# shellcheck disable=SC2086  # revisions are words
+git rev-list --count $revisions > "$out/found" 2> "$out/git.err" || broken
+
+base=$empty
+[ -z "$head" ] || base=$(git rev-parse --quiet --verify "$head:${prefix%/}") || base=$empty
+git read-tree "$base" 2> "$out/git.err" || broken
+add --all .
+if [ "$relation" = given ]; then
+  belonging=''
+  for found in $head $heads; do
+    belongs "$found" && belonging=$found && break
+  done
+  [ -n "$belonging" ] ||
+    fail "The git history does not belong to the source: its files are others. Name the source's own with --git=DIR, and as the source the root of the repository."
+  head=$belonging
+fi
+now=$(git write-tree) || broken
+if [ "$now" != "$base" ] || [ -n "$range" ]; then
+  if [ -n "$prefix" ]; then
+    git read-tree --empty
+    [ -z "$head" ] || [ -n "$range" ] || git read-tree "$head" || broken
+    git rm -r --cached --quiet --ignore-unmatch -- "$prefix" 2> "$out/git.err" || broken
+    git read-tree --prefix="$prefix" "$now" 2> "$out/git.err" || broken
+    now=$(git write-tree) || broken
+  fi
+  # With a range the whole tree is new: what it holds may be older than the range.
+  parent=''
+  [ -z "$head" ] || [ -n "$range" ] || parent="-p $head"
+  # shellcheck disable=SC2086  # two words or none
+  tree=$(git commit-tree $parent -m 'working tree' "$now") || broken
+  revisions="$revisions $tree"
+fi
+look "$rules" "$baseline"
