@@ -79,10 +79,9 @@ def _finding(case: ET.Element, problem: ET.Element, named: Collection[str], root
     ]
     path = case.get("file") or _path(dotted or name, [*named, *(at for at, _ in trace)])
     line = next((number for at, number in trace if at == path), None)
-    module = path.removesuffix(".py").replace("/", ".")
-    test = "::".join(filter(None, [*dotted.removeprefix(module).strip(".").split("."), name]))
-    if not dotted:
-        test = "collection"
+    stem = _module(path).rpartition(".")[2]
+    _, _, group = f".{dotted}".rpartition(f".{stem}")
+    test = "::".join(filter(None, [*group.split("."), name])) if dotted else "collection"
     first = _message(problem.get("message", ""), text)
     detail = "\n".join(text.rstrip().split("\n")[-DETAIL_LINES:])
     return Finding(path, line, _BAD[problem.tag], f"{test}: {first}", detail=detail)
@@ -97,15 +96,20 @@ def _message(given: str, text: str) -> str:
 
 
 def _path(dotted: str, candidates: list[str]) -> str:
-    """Return the file of a test: the candidate of that module, else the name made a path."""
-    fitting = [
-        path
-        for path in candidates
-        if f"{dotted}.".startswith(f"{path.removesuffix('.py').replace('/', '.')}.")
-    ]
-    if fitting:
-        return max(fitting, key=len)
+    """Return the file of a test: the candidate of that module, else the name made a path.
+
+    A name counts from pytest's root folder, which may lie below the one that paths count from.
+    """
     parts = dotted.split(".")
+    for length in range(len(parts), 0, -1):
+        module = "." + ".".join(parts[:length])
+        fitting = [path for path in candidates if f".{_module(path)}".endswith(module)]
+        if fitting:
+            return min(fitting, key=len)
     while len(parts) > 1 and parts[-1][:1].isupper():
         parts.pop()
     return "/".join(parts) + ".py"
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
