@@ -175,7 +175,7 @@ async def run(  # noqa: PLR0913 - all but the command are keywords
     finally:
         with anyio.CancelScope(shield=True):
             await _end(family)
-    code = process.wait()
+            code = process.wait()
     return Finished(128 - code if code < 0 else code, seconds, scope.cancelled_caught)
 
 
@@ -238,6 +238,7 @@ def _pidfd(pid: int) -> int | None:
 async def _end(family: descendants.Family) -> None:
     """End all that is left of a command."""
     started = time.monotonic()
+    left: list[int] = []
     asked = False
     quiet = 0
     try:
@@ -246,8 +247,7 @@ async def _end(family: descendants.Family) -> None:
             quiet = 0 if left or died else quiet + 1
             waited = time.monotonic() - started
             if left and waited > _GRACE + _GIVE_UP:
-                numbers = ", ".join(str(pid) for pid in left)
-                raise LookError(f"processes {numbers} could not be ended; end them by hand")
+                break
             if left and waited > _GRACE:
                 descendants.send_group(family, signal.SIGKILL)
             if waited > _GRACE or not asked:
@@ -262,6 +262,9 @@ async def _end(family: descendants.Family) -> None:
         raise
     finally:
         descendants.forget(family)
+    if left:
+        numbers = ", ".join(str(pid) for pid in left)
+        raise LookError(f"processes {numbers} could not be ended; end them by hand")
 
 
 def run_main(main: Callable[[], Awaitable[int]]) -> int:

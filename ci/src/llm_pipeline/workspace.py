@@ -50,11 +50,11 @@ def copy_source(source: SourceFiles, target: Path) -> list[LeftOut]:
         UsageError: `target` holds the source.
         LookError: A file can't be read, or `target` can't be written.
     """
-    target = target.resolve()
+    target = target.parent.resolve() / target.name if target.is_symlink() else target.resolve()
     if source.root.is_relative_to(target):
         raise UsageError(f"the copy can't go to {target}: the source {source.root} lies there")
     with _writing(target):
-        _empty(target)
+        empty(target)
         copying = _Copying(os.fsencode(source.root), os.fsencode(target))
         for path in source.files:
             copying.add(path)
@@ -71,7 +71,7 @@ def link_tree(origin: Path, target: Path, files: Iterable[bytes]) -> None:
         LookError: `target` can't be written.
     """
     with _writing(target):
-        _empty(target)
+        empty(target)
         start, end = os.fsencode(origin), os.fsencode(target)
         made = {b""}
         for path in files:
@@ -122,7 +122,6 @@ class _Copying:
 
     def finish(self) -> list[LeftOut]:
         """Make the links, and take away again those that lead out of the copy."""
-        inside = self._target + b"/"
         made = []
         for path, aim in self._links:
             if aim.startswith(b"/"):
@@ -131,13 +130,16 @@ class _Copying:
             _make_parents(self._target, path, self._made)
             os.symlink(aim, self._target + b"/" + path)
             made.append((path, aim))
-        for path, aim in made:
-            link = self._target + b"/" + path
-            if not (os.path.realpath(link) + b"/").startswith(inside):
-                os.unlink(link)
-                reason = f"a link that leads out of the source, to {show(aim)}"
-                self._left_out.append(LeftOut(path, reason))
+        # Only the finished copy tells where a link leads: others may lie on its way.
+        for path, aim in [link for link in made if self._leads_out(link[0])]:
+            os.unlink(self._target + b"/" + path)
+            reason = f"a link that leads out of the source, to {show(aim)}"
+            self._left_out.append(LeftOut(path, reason))
         return self._left_out
+
+    def _leads_out(self, path: bytes) -> bool:
+        end = os.path.realpath(self._target + b"/" + path)
+        return not (end + b"/").startswith(self._target + b"/")
 
 
 def _copy_file(origin: int, status: os.stat_result, path: bytes, target: bytes) -> None:
@@ -190,7 +192,7 @@ def _link(origin: bytes, target: bytes) -> None:
         shutil.copy2(origin, target)
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
     """Make `folder` an empty folder, even where a test left folders that nobody may write."""
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
