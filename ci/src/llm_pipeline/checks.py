@@ -73,8 +73,10 @@ CHECKS: Final = (
         Stage.STATIC,
         tools=("ruff",),
         commands=(
-            ("ruff", "check", "--no-fix", "--no-cache", "--output-format=sarif")
-            + ("--output-file={out}/ruff.sarif", "."),
+            (
+                *("ruff", "check", "--no-fix", "--no-cache"),
+                *("--output-format=sarif", "--output-file={out}/ruff.sarif", "."),
+            ),
         ),
         reads=(*PYTHON, *SETTINGS, "**/ruff.toml", "**/.ruff.toml"),
         judge=judges.lint,
@@ -103,9 +105,11 @@ CHECKS: Final = (
         Stage.STATIC,
         tools=("mypy",),
         commands=(
-            ("mypy", "--no-pretty", "--show-column-numbers", "--show-error-codes")
-            + ("--no-color-output", "--cache-dir={cache}/mypy")
-            + ("--python-executable={env}/bin/python", "{targets}"),
+            (
+                *("mypy", "--no-pretty", "--show-column-numbers", "--show-error-codes"),
+                *("--no-color-output", "--cache-dir={cache}/mypy"),
+                *("--python-executable={env}/bin/python", "{targets}"),
+            ),
         ),
         reads=(*PYTHON, *SETTINGS, "**/py.typed", "mypy.ini", ".mypy.ini", "**/*.pth"),
         judge=judges.types,

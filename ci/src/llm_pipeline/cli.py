@@ -55,8 +55,8 @@ def ci(
     red_controls: bool,
 ) -> None:
     """Run the checks on a source and write the reports."""
-    from llm_pipeline.host import Options  # noqa: PLC0415 - not needed for --help
-    from llm_pipeline.run import main as run  # noqa: PLC0415 - not needed for --help
+    from llm_pipeline.host import Options
+    from llm_pipeline.run import main as run
 
     options = Options(only, config, keep_going, red_controls)
     raise SystemExit(run(source, options, reports))
@@ -67,8 +67,8 @@ def ci(
 @_CONFIG
 def checks(*, source: Path, config: Path | None) -> None:
     """List the checks that would run on a source, how, and why the others would not."""
-    from llm_pipeline.host import Options, read_plan  # noqa: PLC0415 - not needed for --help
-    from llm_pipeline.source import list_source  # noqa: PLC0415 - not needed for --help
+    from llm_pipeline.host import Options, read_plan
+    from llm_pipeline.source import list_source
 
     plan, _ = read_plan(list_source(source), Options(config=config))
     for planned in plan.checks:
@@ -82,7 +82,7 @@ def checks(*, source: Path, config: Path | None) -> None:
 
 def main() -> None:
     """Run the command; an error that is ours becomes one line and its exit code."""
-    from llm_pipeline.errors import PipelineError  # noqa: PLC0415 - kept beside its use
+    from llm_pipeline.errors import PipelineError
 
     try:
         cli()
@@ -93,7 +93,7 @@ def main() -> None:
         # The reader of our output has gone; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(3)
-    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+    except Exception as error:
         if os.environ.get("LLM_PIPELINE_DEBUG"):
             raise
         click.echo(

@@ -197,7 +197,7 @@ def _explain(problem: str, where: str) -> str:
 
 
 def _annotation_at(keys: list[str]) -> Any:  # noqa: ANN401 - an annotation can be any object
-    from typing import get_type_hints  # noqa: PLC0415 - only a wrong setting needs it
+    from typing import get_type_hints
 
     kind: Any = Config
     for key in keys:

@@ -112,20 +112,23 @@ def environment_key(plan: InstallPlan, root: Path, files: Sequence[str]) -> str:
 
 
 async def source_environment(
-    plan: InstallPlan, slot: Path, tree: Path, files: Sequence[str], path: str, log: Path
+    plan: InstallPlan, slot: Path, files: Sequence[str], path: str
 ) -> Path:
     """Return the source's own environment, made in its slot where the key is new.
 
     Args:
         plan: How to make it.
-        slot: The folder that keeps it.
-        tree: The copy of the source; editable installations point into it.
+        slot: The folder that keeps it, and the copy of the source, in which editable
+            installations point.
         files: The paths of the source.
         path: PATH for the commands, our tools first.
-        log: Where the installer's output goes.
+
+    Raises:
+        InstallError: A command failed; what it printed goes along.
     """
+    tree = slot / "source"
     folder = slot / f"env-{environment_key(plan, tree, files)}"
-    for old in slot.glob("env-*"):
+    for old in list(slot.glob("env-*")):
         if old != folder:
             shutil.rmtree(old, ignore_errors=True)
     fill = {"{env}": str(folder), "{data}": str(DATA)}
@@ -141,7 +144,7 @@ async def source_environment(
         "UV_PYTHON_DOWNLOADS": "never",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    return await build(folder, commands, cwd=tree, extra=extra, log=log)
+    return await build(folder, commands, cwd=tree, extra=extra, log=slot / "environment.log")
 
 
 def _fill(word: str, values: Mapping[str, str]) -> str:

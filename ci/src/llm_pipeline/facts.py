@@ -187,7 +187,10 @@ class Facts:
 
         A frozen revision is read from its comment; a commit without one tells no version.
         """
-        pattern = rf"repo:\s*\S*{re.escape(repository)}\s*\n\s*rev:\s*(\S+)(?:\s*#\s*frozen:\s*(\S+))?"
+        pattern = (
+            rf"repo:\s*\S*{re.escape(repository)}\s*\n"
+            r"\s*rev:\s*(\S+)(?:\s*#\s*frozen:\s*(\S+))?"
+        )
         match = re.search(pattern, self.text(".pre-commit-config.yaml"))
         if not match:
             return None

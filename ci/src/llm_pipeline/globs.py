@@ -7,11 +7,14 @@ from wcmatch import glob
 _FLAGS = glob.GLOBSTAR | glob.DOTGLOB
 
 
-def matching(files: Iterable[str], include: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
+def matching(
+    files: Iterable[str], include: Sequence[str], exclude: Sequence[str] = ()
+) -> list[str]:
     """Return the files that match any glob of ``include`` and none of ``exclude``.
 
     A glob is anchored at the root; ``**`` stands for any folders, hidden ones too.
     """
     if tuple(include) == ("**",) and not exclude:
         return list(files)
-    return glob.globfilter(files, list(include), flags=_FLAGS, exclude=list(exclude) or None)
+    matches = glob.compile(list(include), flags=_FLAGS, exclude=list(exclude) or None).match
+    return [name for name in files if matches(name)]

@@ -153,12 +153,11 @@ def _codes(out: Path) -> tuple[int, ...]:
 
 
 def _exit_code(observed: Observed) -> int | None:
-    return next((code for code in observed.codes if code), observed.codes[0] if observed.codes else None)
+    first = observed.codes[0] if observed.codes else None
+    return next((code for code in observed.codes if code), first)
 
 
 def _seconds(observed: Observed, execution: Execution) -> float:
     """The script's own clock where it has one: a cached container would else look instant."""
     ticks = [float(line) for line in observed.text("seconds").split() if line]
     return round(ticks[-1] - ticks[0] if len(ticks) > 1 else execution.seconds, 3)
-
-

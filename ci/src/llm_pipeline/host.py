@@ -21,7 +21,7 @@ from llm_pipeline.model import CheckResult, RunResult, SourceState, Verdict
 from llm_pipeline.plan import Plan, Planned, make_plan, without_controls
 from llm_pipeline.processes import clean_env, run
 from llm_pipeline.script import Places, script
-from llm_pipeline.source import SourceFiles, list_source
+from llm_pipeline.source import SourceFiles
 from llm_pipeline.workspace import cache_dir, copy_source, empty, link_tree, slot
 
 _PASSING: Final = ("out", "trees", "scripts", "home")
@@ -109,8 +109,8 @@ class HostExecutor:
         log = self.slot / "tools.log"
         if planned.check.git:
             path = os.environ.get("PATH", os.defpath)
-            found = gitleaks.find(path)
-            return [found.parent if found else gitleaks.binary(await self._tools("gitleaks")).parent]
+            found = gitleaks.find(path) or gitleaks.binary(await self._tools("gitleaks"))
+            return [found.parent]
         folders = [(await self._tools("tools")) / "bin"]
         for tool, version in self.plan.hooked:
             if tool in planned.check.tools:
@@ -134,10 +134,8 @@ class HostExecutor:
                 self._environment = await environments.source_environment(
                     self.plan.install,
                     self.slot,
-                    self.tree,
                     self.facts.files,
                     os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)]),
-                    self.slot / "environment.log",
                 )
             except PipelineError as error:
                 self._environment = error
@@ -172,7 +170,7 @@ def read_plan(source: SourceFiles, options: Options) -> tuple[Plan, Facts]:
 
 
 def _with(config: Config, *, keep_going: bool) -> Config:
-    from msgspec.structs import replace  # noqa: PLC0415 - for this option alone
+    from msgspec.structs import replace
 
     return replace(config, keep_going=keep_going)
 
@@ -183,53 +181,53 @@ async def run_ci(
     facts: Facts,
     events: HostEvents,
     results: dict[str, CheckResult],
-) -> RunResult:
-    """Run a plan on a source and return the result.
+) -> None:
+    """Run a plan on a source.
 
     Args:
         source: The source's files; they are read and never written.
         plan: What to run.
         facts: What decided the plan.
         events: What is told meanwhile.
-        results: Filled as checks end, for a caller who is interrupted.
+        results: Filled as checks end: what is there already survives an interruption.
 
     Raises:
         LookError: The source can't be copied, or the cache not be written.
     """
-    started = time.monotonic()
     cache = cache_dir()
-    notes = list(source.notes)
     with slot(cache, source.root) as folder:
         try:
             for name in _PASSING:
                 empty(folder / name)
-            notes += map(str, copy_source(source, folder / "source"))
-            for note in notes:
+            left_out = copy_source(source, folder / "source")
+            for note in (*source.notes, *map(str, left_out)):
                 events.note(note)
             executor = HostExecutor(plan, facts, source, folder, cache)
             await run_graph(plan, facts, executor.execute, events, results=results)
         finally:
             for name in (*_PASSING, "source"):
                 shutil.rmtree(folder / name, ignore_errors=True)
-    return finished_run(plan, source, results, time.monotonic() - started, tuple(notes))
 
 
 def finished_run(
     plan: Plan,
     source: SourceFiles,
     results: dict[str, CheckResult],
-    seconds: float,
-    notes: tuple[str, ...] = (),
+    started: float,
     *,
     interrupted: bool = False,
 ) -> RunResult:
-    """Return the result of a run; what has no result yet was interrupted."""
+    """Return the result of a run; what has no result yet was interrupted.
+
+    ``started`` is the monotonic clock at the run's start, in seconds.
+    """
     checks = tuple(
         results.get(planned.name)
         or CheckResult(planned.name, planned.check.stage, Verdict.ERROR, "interrupted")
         for planned in plan.checks
     )
     state = SourceState(source.commit, source.tree, source.dirty)
+    seconds = round(time.monotonic() - started, 3)
     return RunResult(
-        checks, state, "host", platform.python_version(), round(seconds, 3), notes, interrupted
+        checks, state, "host", platform.python_version(), seconds, source.notes, interrupted
     )

@@ -132,7 +132,7 @@ def _picked(facts: Facts, settings: Install) -> tuple[tuple[str, ...], tuple[str
 
 def _uv(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
     extras, groups = _picked(facts, settings)
-    sync = ("uv", "sync", "--frozen", "--no-progress")
+    sync: tuple[str, ...] = ("uv", "sync", "--frozen", "--no-progress")
     sync += tuple(part for name in extras for part in ("--extra", name))
     sync += tuple(part for name in groups for part in ("--group", name))
     without = ("--no-install-project", "--no-install-workspace", "--no-install-local")
@@ -140,7 +140,7 @@ def _uv(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], .
 
 
 def _poetry(_facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    install = ("poetry", "install", "--no-interaction", "--no-ansi")
+    install: tuple[str, ...] = ("poetry", "install", "--no-interaction", "--no-ansi")
     install += tuple(part for name in settings.extras or () for part in ("--extras", name))
     install += tuple(part for name in settings.groups or () for part in ("--with", name))
     return ((*install, "--no-root"),), (install,)
@@ -190,7 +190,8 @@ def _path(folder: str) -> str:
 
 
 def _names_local(text: str) -> bool:
-    return re.search(r"(?m)^\s*(-e\s+|--editable[ =])?\.{1,2}(/|\[|\s|$)|^\s*-e\s", text) is not None
+    local = r"(?m)^\s*(-e\s+|--editable[ =])?\.{1,2}(/|\[|\s|$)|^\s*-e\s"
+    return re.search(local, text) is not None
 
 
 def _installable(facts: Facts) -> bool:

@@ -19,8 +19,8 @@ _SHORTEST: Final = 4  # masking less would make a text unreadable and hide nothi
 _SHORTEST_VARIABLE: Final = 6
 _SHORTEST_LINE: Final = 8
 _NAMED: Final = re.compile(
-    r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|API_?KEY"
-    r"|(KEYS?|AUTH|AUTHORIZATION|DSN|PASS|PWD|CREDS?|PAT|BEARER|COOKIE|WEBHOOK|SIGNATURE)(_|\d|$)",
+    r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)KEY"
+    r"|(^|_)(KEYS?|AUTH|AUTHORIZATION|DSN|PASS|PWD|CREDS?|PAT|BEARER|COOKIE|WEBHOOK)(_|\d|$)",
     re.IGNORECASE,
 )
 # Git's configuration by environment numbers its keys, and keys such as `safe.directory` are public.
@@ -33,7 +33,7 @@ class Mask:
     """Replaces secrets by ``***``: as they are, and as logs and reports write them.
 
     Written forms are each longer line of a secret with several, and the escapes of JSON, XML, URLs,
-    ``repr`` and base64 (at each of its three alignments).
+    ``repr``, shells and base64 (at each of its three alignments).
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -155,6 +155,7 @@ def _forms(secret: str) -> Iterator[str]:
     yield go
     for text in (repr(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1]):
         yield from (text, text.replace("'", "\\'"), text.replace('"', '\\"'))
+    yield from (secret.replace("'", quoted) for quoted in ("'\\''", "'\"'\"'"))  # a shell's -x
     xml = escape(secret)
     attribute = escape(secret, {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"})
     yield from (xml, attribute, html.escape(secret), attribute.replace("'", "&apos;"))

@@ -139,8 +139,7 @@ def _skip_reason(check: Check, facts: Facts, config: Config) -> str | None:
         tools = " nor ".join(tool.removesuffix("-kjanat") for tool in check.tools)
         tests = " (there are test files)" if check.name == "test" and facts.test_files else ""
         return (
-            f"the source neither configures nor pins {tools}{tests}; "
-            f'name it in `checks` to run it'
+            f"the source neither configures nor pins {tools}{tests}; name it in `checks` to run it"
         )
     return None
 
@@ -199,8 +198,10 @@ def _override(check: Check, settings: CheckSettings) -> tuple[Commands, Commands
         ("ruff", "format"): ("--diff",),
         ("pytest",): ("--junitxml={out}/junit.xml",),
         ("python", "-m", "pytest"): ("--junitxml={out}/junit.xml",),
-        ("mypy",): ("--no-pretty", "--show-column-numbers", "--show-error-codes")
-        + ("--no-color-output",),
+        ("mypy",): (
+            *("--no-pretty", "--show-column-numbers", "--show-error-codes"),
+            "--no-color-output",
+        ),
     }
     for head, options in report.items():
         if argv[: len(head)] == head:
@@ -212,11 +213,7 @@ def _override(check: Check, settings: CheckSettings) -> tuple[Commands, Commands
 
 def _expand(commands: Commands, placeholder: str, values: Sequence[str]) -> Commands:
     return tuple(
-        tuple(
-            value
-            for part in command
-            for value in (values if part == placeholder else (part,))
-        )
+        tuple(value for part in command for value in (values if part == placeholder else (part,)))
         for command in commands
     )
 
@@ -246,7 +243,8 @@ def _addopts(facts: Facts) -> str:
     ini = facts.table("tool.pytest.ini_options") or facts.table("tool.pytest") or {}
     found = ini.get("addopts", "")
     text = shlex.join(found) if isinstance(found, list) else str(found)
-    for name, section in (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
+    places = (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
+    for name, section in places:
         text += " " + facts.ini(name).get(section, {}).get("addopts", "")
     return text
 

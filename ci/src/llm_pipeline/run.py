@@ -40,13 +40,13 @@ async def _main(root: Path, options: Options, reports: Path | None) -> int:
     names = [planned.name for planned in plan.checks]
     with choose(sys.stdout, os.environ, names, mask) as console:
         try:
-            run = await run_ci(source, plan, facts, console, results)
+            await run_ci(source, plan, facts, console, results)
         except anyio.get_cancelled_exc_class():
-            seconds = time.monotonic() - started
-            run = finished_run(plan, source, results, seconds, interrupted=True)
+            run = finished_run(plan, source, results, started, interrupted=True)
             _report(run, folder, mask())
             console.done(run, folder)
             raise
+        run = finished_run(plan, source, results, started)
         _report(run, folder, mask())
         console.done(run, folder)
     return run.exit_code

@@ -41,17 +41,19 @@ def script(planned: Planned, places: Places) -> str:
     """Return the script of a check; it runs with the check's tree as its working directory.
 
     It leaves in ``places.out``: ``N.log`` and ``N.code`` for command N, ``log`` for all,
-    ``version`` (a line per tool), ``seconds`` (start and end since boot, where the system tells),
-    and the same again in ``red`` for the red control.
+    ``version`` (a line per tool), ``python`` (where an image tells it), ``seconds`` (start and end
+    since boot, where the system tells), ``done`` at the end, and the same again in ``red`` for the
+    red control.
     """
     out = shlex.quote(places.out)
     lines = [
         "set -u",
-        "clock() { [ -r /proc/uptime ] && read -r up _ </proc/uptime && echo \"$up\"; }",
+        'clock() { [ -r /proc/uptime ] && read -r up _ </proc/uptime && echo "$up"; }',
         f"mkdir -p {out}/red",
         f"clock >{out}/seconds",
         *(f"export {name}={shlex.quote(value)}" for name, value in planned.env),
         f"export COVERAGE_FILE={out}/.coverage",
+        f'echo "${{PYTHON_VERSION:-}}" >{out}/python',
         *_versions(planned, places),
         *_run(planned.commands, places),
         f"clock >>{out}/seconds",
@@ -61,7 +63,7 @@ def script(planned: Planned, places: Places) -> str:
             f"{places.out}/red", places.env, places.tools, places.repo, places.cache, places.data
         )
         passed = " && ".join(
-            f"[ \"$(cat {out}/{number}.code)\" = 0 ]" for number in range(len(planned.commands))
+            f'[ "$(cat {out}/{number}.code)" = 0 ]' for number in range(len(planned.commands))
         )
         lines += [
             f"if {passed}; then",
@@ -70,7 +72,7 @@ def script(planned: Planned, places: Places) -> str:
             f"clock >>{out}/seconds",
             "fi",
         ]
-    return "\n".join([*lines, "exit 0", ""])
+    return "\n".join([*lines, f"echo done >{out}/done", "exit 0", ""])
 
 
 def _run(commands: Commands, places: Places) -> list[str]:
@@ -103,9 +105,11 @@ def _versions(planned: Planned, places: Places) -> list[str]:
         )
         lines += [
             f"for found in {globs}; do",
-            f'  [ -d "$found" ] && found=${{found##*/{folder}-}} && '
-            f"echo {tool.removesuffix('-kjanat')} \"${{found%.dist-info}}\" "
-            f">>{shlex.quote(places.out)}/version && break",
+            (
+                f'  [ -d "$found" ] && found=${{found##*/{folder}-}} && '
+                f'echo {tool.removesuffix("-kjanat")} "${{found%.dist-info}}" '
+                f">>{shlex.quote(places.out)}/version && break"
+            ),
             "done",
         ]
     return lines

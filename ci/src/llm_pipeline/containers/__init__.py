@@ -1,0 +1,1 @@
+"""The containers' executor: everything that needs Dagger, and nothing else does."""

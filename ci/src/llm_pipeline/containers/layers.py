@@ -1,0 +1,142 @@
+"""The containers of the checks, layer by layer: what changes seldom lies below.
+
+A layer's key is its content: the source goes in through ``Directory.filter``, since a copy with
+``include`` runs again after any edit anywhere in the source.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Final
+
+import dagger
+from dagger import dag
+
+from llm_pipeline.install import MANIFESTS
+from llm_pipeline.plan import Plan, Planned
+
+DATA: Final = "/llm-pipeline"
+ENV: Final = "/env"
+OUT: Final = "/out"
+REPO: Final = "/repo"
+SOURCE: Final = "/src"
+TOOLS: Final = "/tools"
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PIP: Final = ("install", "--no-input", "--progress-bar=off", "--disable-pip-version-check")
+
+
+@dataclass
+class Layers:
+    """Makes the container in which a check runs.
+
+    ``source``: the files of the source without ``.git``; ``git``: the folder ``.git``, if any.
+    """
+
+    plan: Plan
+    source: dagger.Directory
+    git: dagger.Directory | None
+    python_image: str
+    gitleaks_image: str
+
+    def container(self, planned: Planned) -> dagger.Container:
+        """Return the container of a check, with the files that it reads in ``/src``."""
+        tree = self.source.filter(include=list(planned.reads), exclude=list(planned.ignores))
+        if planned.check.git:
+            base = self._leaks
+        elif planned.environment:
+            base = self._environment
+        else:
+            base = self._tools
+        for tool, version in self.plan.hooked:
+            if tool in planned.check.tools:
+                base = self._hooked(base, tool, version)
+        return base.with_mounted_directory(SOURCE, tree).with_workdir(SOURCE)
+
+    def tools(self) -> dagger.Container:
+        """Return the container with our own tools and nothing of the source."""
+        return self._tools
+
+    @cached_property
+    def _data(self) -> dagger.Directory:
+        folder = dag.directory()
+        for entry in files("llm_pipeline").joinpath("data").iterdir():
+            folder = folder.with_new_file(entry.name, entry.read_text("utf-8"))
+        return folder
+
+    @cached_property
+    def _python(self) -> dagger.Container:
+        return (
+            dag.container()
+            .from_(self.python_image)
+            .with_mounted_cache("/root/.cache/pip", dag.cache_volume("llm-pipeline-pip"))
+            .with_mounted_cache("/root/.cache/uv", dag.cache_volume("llm-pipeline-uv"))
+            .with_env_variable("UV_LINK_MODE", "copy")
+            .with_env_variable("UV_SYSTEM_CERTS", "1")
+            .with_env_variable("UV_NATIVE_TLS", "1")
+            .with_env_variable("UV_PYTHON_DOWNLOADS", "never")
+            .with_env_variable("PIP_ROOT_USER_ACTION", "ignore")
+        )
+
+    @cached_property
+    def _tools(self) -> dagger.Container:
+        return self._venv(self._python, TOOLS, "tools").with_env_variable(
+            "PATH", f"{TOOLS}/bin:{_PATH}"
+        )
+
+    def _venv(self, base: dagger.Container, folder: str, lock: str) -> dagger.Container:
+        name = f"{lock}.lock"
+        return (
+            base.with_mounted_file(f"/locks/{name}", self._data.file(name))
+            .with_exec(["python", "-m", "venv", folder])
+            .with_exec([f"{folder}/bin/pip", *_PIP, "--require-hashes", "-r", f"/locks/{name}"])
+            .without_mount(f"/locks/{name}")
+        )
+
+    def _hooked(self, base: dagger.Container, tool: str, version: str) -> dagger.Container:
+        folder = f"/hooked/{tool}"
+        return (
+            base.with_exec(["python", "-m", "venv", folder])
+            .with_exec([f"{folder}/bin/pip", *_PIP, f"{tool}=={version}"])
+            .with_env_variable("PATH", f"{folder}/bin:${{PATH}}", expand=True)
+        )
+
+    @cached_property
+    def _environment(self) -> dagger.Container:
+        """The source's own environment: its dependencies, and above them the project itself."""
+        install = self.plan.install
+        base = self._tools
+        if install.manager == "poetry":
+            base = self._venv(base, "/poetry", "poetry").with_env_variable(
+                "PATH", f"{TOOLS}/bin:/poetry/bin:{_PATH}"
+            )
+        base = base.with_exec(["python", "-m", "venv", ENV]).with_directory(DATA, self._data)
+        for name, value in {
+            **install.env,
+            "VIRTUAL_ENV": ENV,
+            "UV_PROJECT_ENVIRONMENT": ENV,
+            "UV_PYTHON": f"{ENV}/bin/python",
+        }.items():
+            base = base.with_env_variable(name, value)
+        manifests = self.source.filter(include=[*MANIFESTS, *install.key])
+        base = self._install(base, manifests, install.dependencies)
+        inputs = self.source.filter(include=[*MANIFESTS, *install.inputs])
+        base = self._install(base, inputs, install.project)
+        return base.with_env_variable("PATH", f"{ENV}/bin:{TOOLS}/bin:{_PATH}")
+
+    def _install(
+        self, base: dagger.Container, tree: dagger.Directory, commands: tuple[tuple[str, ...], ...]
+    ) -> dagger.Container:
+        if not commands:
+            return base
+        base = base.with_mounted_directory(SOURCE, tree).with_workdir(SOURCE)
+        for command in commands:
+            words = [word.replace("{env}", ENV).replace("{data}", DATA) for word in command]
+            base = base.with_exec(words)
+        return base.without_mount(SOURCE)
+
+    @cached_property
+    def _leaks(self) -> dagger.Container:
+        base = dag.container().from_(self.gitleaks_image).with_directory(DATA, self._data)
+        if self.git is not None:
+            base = base.with_mounted_directory(f"{REPO}/.git", self.git)
+        return base.with_user("root")
