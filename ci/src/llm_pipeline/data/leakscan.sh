@@ -1,12 +1,13 @@
 #!/bin/sh
 # Looks for secrets in a git history and in a copy of its working tree, with gitleaks.
 #
-#   leakscan.sh scan OUT REPO own|given RULES BASELINE RANGE   (BASELINE and RANGE may be empty)
+#   leakscan.sh scan OUT REPO RULES BASELINE RANGE   (BASELINE and RANGE may be empty)
 #   leakscan.sh control OUT RULES BASELINE PLANTED...
 #
-# The working directory is the copy. `given`: REPO was named apart from the source, so it has to be
-# shown that they belong together. Exits with 0 (no leaks), 9 (leaks, see OUT/leaks.json) or 3
-# (could not look, OUT/error says why); OUT/scan holds what was looked at.
+# The working directory is the copy. REPO is the source's own folder; or it holds nothing but .git,
+# which then was named apart from the source, and it has to be shown that the two belong together.
+# Exits with 0 (no leaks), 9 (leaks, see OUT/leaks.json) or 3 (could not look, OUT/error says why);
+# OUT/scan holds what was looked at.
 #
 # REPO is only read: everything is scanned through a repository of our own in OUT that borrows its
 # objects, so that no setting, attribute, filter or hook of the source, the user or the machine
@@ -33,7 +34,14 @@ broken() {
 }
 
 # git of the source, with the user's own settings: they say whose repositories the user trusts.
-theirs() { git -C "$repo" "$@" 2> "$out/git.err"; }
+theirs() {
+  if [ -n "$apart" ]; then
+    # Whose files these are in a container says nothing, and nothing in them is run.
+    git -c safe.directory='*' -C "$repo" "$@" 2> "$out/git.err"
+  else
+    git -C "$repo" "$@" 2> "$out/git.err"
+  fi
+}
 
 no_repository() {
   mend=$(sed -n 's/^[[:space:]]*\(git config --global --add safe.directory .*\)$/\1/p' "$out/git.err")
@@ -70,8 +78,8 @@ add() {
 # least half of the lines it had are still there.
 belongs() {
   git ls-tree -r "$1" > "$out/had" && git ls-files -s > "$out/has" &&
-    git diff-index --cached --no-renames --numstat "$1" > "$out/edits" &&
-    git diff-tree -r --root --no-commit-id --numstat "$empty" "$1" > "$out/lines" || broken
+    git diff-index --cached --no-renames --numstat "$1" > "$out/edits" || broken
+  git diff-tree -r --no-renames --numstat "$empty" "$1^{tree}" > "$out/lines" || broken
   awk -F '\t' -v nothing="$(git hash-object -t blob /dev/null)" '
     function proof(path, id) {
       sub(/"$/, "", path); sub(/.*\//, "", path); path = tolower(path)
@@ -155,9 +163,11 @@ look() {
       fail "The baseline $baseline is not in the source; correct \`baseline\` of [tool.llm-pipeline.gitleaks]."
     # At its place in the source, where gitleaks does not take it for a leak itself; and by its
     # fingerprints too, since the secrets of a redacted one can't be compared.
-    mkdir -p "$(dirname "$scan/$baseline")" && cp "$baseline" "$scan/$baseline" &&
-      sed -n 's/^[[:space:]]*"Fingerprint": "\(.*\)",\{0,1\}$/\1/p' "$baseline" \
-        > "$scan/.gitleaksignore" || fail "The baseline $baseline can't be copied; make it readable."
+    mkdir -p "$(dirname "$scan/$baseline")"
+    cp "$baseline" "$scan/$baseline" ||
+      fail "The baseline $baseline can't be copied; make it readable."
+    sed -n 's/^[[:space:]]*"Fingerprint": "\(.*\)",\{0,1\}$/\1/p' "$baseline" \
+      > "$scan/.gitleaksignore"
   fi
 
   # git before 2.35 can't show what a merge adds to an automatic one.
@@ -187,7 +197,7 @@ look() {
     fail "gitleaks ended with exit code $code; is it installed, and at the version this needs?"
   expected=$(cat "$out/expected")
   commits=$(sed -n 's/.* \([0-9][0-9]*\) commits scanned.*/\1/p' "$out/gitleaks.log")
-  [ "$commits" = "$expected" ] && [ "$commits" -gt 0 ] ||
+  { [ "$commits" = "$expected" ] && [ "$commits" -gt 0 ]; } ||
     fail "gitleaks read ${commits:-0} of $expected commits, so it has not seen everything; see the check's log."
   printf '%s\n' "commits $commits" "tree $tree" "prefix $prefix" "rules $rules" > "$out/scan"
   exit "$code"
@@ -210,8 +220,12 @@ if [ "$mode" = control ]; then
   look "$rules" "$baseline"
 fi
 
-repo=$1 relation=$2 rules=$3 baseline=$4 range=$5
-[ "$relation" = own ] || export GIT_CEILING_DIRECTORIES="${repo%/*}"
+repo=$1 rules=$2 baseline=$3 range=$4
+apart=''
+if [ "$(ls -A "$repo")" = .git ]; then
+  apart=yes
+  export GIT_CEILING_DIRECTORIES="${repo%/*}"
+fi
 theirs rev-parse --git-dir > "$out/found" || no_repository
 [ "$(theirs rev-parse --is-shallow-repository)" = false ] ||
   fail "The clone is shallow: most of its history is missing. Run \`git fetch --unshallow\`; in GitHub Actions give actions/checkout \`fetch-depth: 0\`."
@@ -223,8 +237,9 @@ head=$(theirs rev-parse --quiet --verify 'HEAD^{commit}') || head=''
 [ -n "$head" ] || [ -s "$out/refs" ] ||
   fail "The repository has no commits yet, so there is no history to scan; commit first."
 heads=$(theirs worktree list --porcelain | sed -n 's/^HEAD //p' | grep -v '^0*$')
-if [ "$relation" = own ]; then
-  prefix=$(theirs rev-parse --show-prefix) || prefix=''
+[ -n "$apart" ] || prefix=$(theirs rev-parse --show-prefix) || prefix=''
+if [ -n "$prefix" ] && theirs check-ignore --quiet .; then
+  fail "The source lies in a folder that the repository around it ignores, so it has no history of its own to scan. Run \`git init\` in it and commit."
 fi
 revisions=--all
 if [ -n "$range" ]; then
@@ -235,8 +250,8 @@ if [ -n "$range" ]; then
     fail "The range $range is not valid here ($(said)); correct \`range\` of [tool.llm-pipeline.gitleaks], or fetch what it names."
   [ "$count" -gt 0 ] ||
     fail "The range $range holds no commits, so nothing would be scanned; correct \`range\` of [tool.llm-pipeline.gitleaks], or leave it out to scan everything."
-  # shellcheck disable=SC2046,SC2116  # one line of words
-  revisions=$(echo $(theirs rev-parse --revs-only "$range" --))
+  revisions=$(theirs rev-parse --revs-only "$range" -- | tr '\n' ' ')
+  revisions=${revisions% }
 fi
 
 begin "$format"
@@ -257,7 +272,7 @@ base=$empty
 [ -z "$head" ] || base=$(git rev-parse --quiet --verify "$head:${prefix%/}") || base=$empty
 git read-tree "$base" 2> "$out/git.err" || broken
 add --all .
-if [ "$relation" = given ]; then
+if [ -n "$apart" ]; then
   belonging=''
   for found in $head $heads; do
     belongs "$found" && belonging=$found && break
