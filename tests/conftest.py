@@ -3,15 +3,32 @@
 import os
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--acceptance`, which makes the counts long."""
+    """Add the options that the Makefile and `.ci/run` give."""
     parser.addoption("--acceptance", action="store_true", help="many rounds, many seeds")
+    parser.addoption(
+        "--only-engine-may-skip",
+        action="store_true",
+        help="fail a test that skips itself, unless it is marked `engine`",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail skipped tests where only those that need an engine may be skipped."""
+    report = yield
+    strict = item.config.getoption("--only-engine-may-skip")
+    if report.skipped and strict and item.get_closest_marker("engine") is None:
+        report.outcome = "failed"
+    return report
 
 
 @pytest.fixture(scope="session")
