@@ -135,7 +135,7 @@ def _names(check: CheckResult, files: Mapping[str, bytes]) -> list[str]:
 
 
 def _json(document: object) -> bytes:
-    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode()
+    return f"{json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode()
 
 
 def _stale_logs(run: RunResult, folder: Path) -> list[Path]:
@@ -143,7 +143,7 @@ def _stale_logs(run: RunResult, folder: Path) -> list[Path]:
     try:
         earlier = json.loads((folder / "verdict.json").read_bytes())
         names = {str(check["name"]) for check in earlier["checks"]}
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
     names -= {check.name for check in run.checks}
     return [folder / "logs" / f"{name}.log" for name in sorted(names) if _NAME.fullmatch(name)]
@@ -155,11 +155,11 @@ def _sarif(data: bytes | None, mask: Mask) -> bytes | None:
         return None
     try:
         document = json.loads(data)
+        if not isinstance(document, dict) or "runs" not in document:
+            return None
+        return _json(_masked(document, mask))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or "runs" not in document:
-        return None
-    return _json(_masked(document, mask))
 
 
 def _masked(value: Any, mask: Mask) -> Any:  # noqa: ANN401 - any JSON
