@@ -52,7 +52,7 @@ lock: setup ## Bring the lock files up to date with the pyproject files (UPGRADE
 		--constraints ../requirements.lock -o requirements.lock pyproject.toml -
 	for group in tools gitleaks pytest coverage poetry; do \
 		$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --constraints requirements.lock \
-			--group ci/pyproject.toml:$$group -o ci/src/llm_pipeline/data/$$group.lock; \
+			--group ci/pyproject.toml:$$group -o ci/src/llm_pipeline/data/$$group.lock || exit; \
 	done
 
 clean: ## Remove what the other targets made

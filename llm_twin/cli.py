@@ -1,6 +1,7 @@
 """The command `llm-twin`."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from llm_twin import __version__
 
+FAILED: Final = 3
 INTERRUPTED: Final = 130
 
 
@@ -58,9 +60,15 @@ def _cell(value: str | int | None) -> str:
 
 
 def main() -> None:
-    """Run the command; Ctrl-C ends it with 130."""
+    """Run the command; Ctrl-C ends it with 130, what the system refuses with 3."""
     signal.signal(signal.SIGINT, _interrupted)
-    cli()
+    try:
+        cli()
+    except OSError as error:
+        click.echo(f"Error: {error.strerror}", err=True)
+        # Python would try once more, at exit, to write what did not fit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:

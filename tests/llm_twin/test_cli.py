@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -119,6 +120,29 @@ def test_wrong_variable_exits_2_with_one_line(
 def test_unknown_option_exits_2(tmp_path: Path) -> None:
     """Wrong use of the command ends with 2."""
     assert run("settings", "--nonsense", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_full_disk_exits_3_with_one_line() -> None:
+    """An output that can't be written ends with 3 and one line."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, "settings"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (3, "Error: No space left on device\n")
+
+
+def test_interrupt_exits_130(tmp_path: Path) -> None:
+    """Ctrl-C, here while the file is read, ends with 130 and no traceback."""
+    pipe = tmp_path / "settings.toml"
+    os.mkfifo(pipe)
+    process = subprocess.Popen(
+        [COMMAND, "settings", "--config", pipe], stderr=subprocess.PIPE, text=True
+    )
+    with pipe.open("w"):  # returns once the command reads
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "")
 
 
 def test_version_stands_once_in_the_source() -> None:
