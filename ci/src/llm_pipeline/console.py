@@ -177,14 +177,15 @@ def one_masked_line(text: str, mask: Mask) -> str:
 def status_line(result: CheckResult, width: int) -> str:
     """Return a check's outcome in one line, for example ``lint  failed  0.4 s  3 findings``."""
     time = "" if result.verdict is Verdict.SKIPPED else display.duration(result.seconds)
-    return f"{result.name:{width}}  {result.verdict:7}  {time:>8}  {result.summary}".rstrip()
+    summary = display.shortened(result.summary)
+    return f"{result.name:{width}}  {result.verdict:7}  {time:>8}  {summary}".rstrip()
 
 
 def place(finding: Finding) -> str:
     """Return a finding in one line: ``path:line:col: RULE message``."""
     numbers = "".join(f":{number}" for number in (finding.line, finding.column) if number)
     where = f"{finding.path}{numbers}:" if finding.path else ""
-    return " ".join(filter(None, (where, finding.rule, finding.message)))
+    return " ".join(filter(None, (where, finding.rule, display.shortened(finding.message))))
 
 
 def account(result: CheckResult) -> Iterator[str]:

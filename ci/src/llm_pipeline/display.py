@@ -16,6 +16,8 @@ _ODD: Final = re.compile(
     "\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff]"
 )
 
+LONGEST: Final = 1000
+
 
 def clean(text: str) -> str:
     r"""Return a text of lines without terminal sequences, all odd characters written out.
@@ -45,9 +47,15 @@ def duration(seconds: float) -> str:
 
 
 def tail(text: str, lines: int) -> tuple[list[str], int]:
-    """Return the last lines of a text, and how many were left out before them."""
+    """Return the last lines of a text, none endless, and how many were left out before them."""
     every = text.rstrip().split("\n") if text.strip() else []
-    return every[-lines:], max(0, len(every) - lines)
+    return [shortened(line) for line in every[-lines:]], max(0, len(every) - lines)
+
+
+def shortened(line: str) -> str:
+    """Return a line of at most about ``LONGEST`` characters that says how much was cut."""
+    more = len(line) - LONGEST
+    return f"{line[:LONGEST]} ... {more} more characters" if more > 0 else line
 
 
 def counted(number: int, noun: str) -> str:

@@ -51,7 +51,7 @@ def verdict_line(run: RunResult) -> str:
 
 
 def _reason(check: CheckResult) -> str:
-    return display.one_line(check.summary).removeprefix("error: ")
+    return display.shortened(display.one_line(check.summary).removeprefix("error: "))
 
 
 def markdown(run: RunResult, *, link: Linker | None) -> str:
@@ -222,7 +222,7 @@ def _code(text: str) -> str:
 
 def _text(text: str) -> str:
     """Return text that Markdown and HTML show as it is, in one line, in a table too."""
-    return _ACTIVE.sub(_escaped, display.one_line(text))
+    return _ACTIVE.sub(_escaped, display.shortened(display.one_line(text)))
 
 
 def _escaped(match: re.Match[str]) -> str:
