@@ -26,7 +26,7 @@ _SWALLOWED: Final = {
     r"success_codes\s*=": "`{}` accepts more exit codes than 0",
     r"(?m)^\t-\s*\w": "a `-` before a recipe's line makes its failure count for nothing",
 }
-_CALLERS: Final = re.compile(r"^(make|just|task|tox|nox|hatch|poe|invoke|pre-commit|prek|sh|bash)$")
+_CALLERS: Final = re.compile(r"^(make|just|task|tox|nox|hatch|poe|invoke|pre-commit|prek)$")
 _HOOKS: Final = (
     "pytest_sessionfinish",
     "pytest_runtest_makereport",
@@ -52,7 +52,12 @@ def likely_cause(
         command: What the red control ran.
         planted: What it planted, content by path.
     """
-    causes = (*_swallowed(facts, command), *_CAUSES[check](facts, command, planted))
+    called = facts.scripts if _calls_scripts(facts, command) else ""
+    causes = (
+        *_swallowed(" ".join(command)),
+        *_CAUSES[check](facts, command, planted),
+        *_swallowed(called),
+    )
     where = "the planted file" if len(planted) == 1 else "the planted files"
     text = " ".join(command) if len(command) < _LONG else shlex.join(command[:_LONG]) + " ..."
     return next(iter(causes), f"no cause recognised: run `{text}` on {where} {', '.join(planted)}")
@@ -61,16 +66,20 @@ def likely_cause(
 _LONG = 12
 
 
-def _swallowed(facts: Facts, command: Sequence[str]) -> Iterator[str]:
-    """An exit code that gets lost in the command or in the scripts that it calls."""
-    texts = [" ".join(command)]
-    words = {PurePosixPath(word).name for part in command for word in part.split()}
-    if any(_CALLERS.match(word) for word in words) or any(name in texts[0] for name in facts.files):
-        texts.append(facts.scripts)
-    for text in texts:
-        for pattern, message in _SWALLOWED.items():
-            if match := re.search(pattern, text):
-                yield message.format(match[0].strip())
+def _swallowed(text: str) -> Iterator[str]:
+    """Yield where an exit code gets lost in a command or in a script."""
+    for pattern, message in _SWALLOWED.items():
+        if match := re.search(pattern, text):
+            yield message.format(match[0].strip())
+
+
+def _calls_scripts(facts: Facts, command: Sequence[str]) -> bool:
+    words = {word for part in command for word in part.split()}
+    return any(
+        _CALLERS.match(PurePosixPath(word).name)
+        or (facts.has(word.removeprefix("./")) and not word.endswith(".py"))
+        for word in words
+    )
 
 
 def _covered(pattern: str, path: str) -> bool:
@@ -124,7 +133,7 @@ def _lint(facts: Facts, command: Sequence[str], planted: Mapping[str, str]) -> I
                 ignored = [
                     pattern
                     for pattern, codes in (table.get(key) or {}).items()
-                    if not pattern.startswith("!") and set(codes) & {"ALL", "E", "F"}
+                    if not pattern.startswith("!") and "ALL" in codes
                 ]
                 if pattern := _all(ignored, planted):
                     yield f"`{prefix}{key}` in {settings.where} ignores everything in {pattern}"

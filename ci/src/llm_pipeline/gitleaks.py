@@ -8,6 +8,7 @@ functions that fit them to a source, ``judge`` and ``find``. How gitleaks is cal
 import os
 import subprocess
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import msgspec
 
 from llm_pipeline import leaks
 from llm_pipeline.config import LeakSettings
+from llm_pipeline.defects import leak
 from llm_pipeline.errors import LookError
 from llm_pipeline.facts import Facts
 from llm_pipeline.judging import count, cut_short, error
@@ -28,12 +30,11 @@ _SCRIPT: Final = ("sh", "{rules}/leakscan.sh")
 _RULES: Final = "{rules}/gitleaks.toml"
 _THEIR_RULES: Final = ".gitleaks.toml"
 _LEAKS: Final = 9
-_NOTHING: Final = {SARIF: leaks.sarif((), str, VERSION)}
 
 Commands = tuple[tuple[str, ...], ...]
 
 COMMANDS: Final[Commands] = ((*_SCRIPT, "scan", "{out}", "{repo}", _RULES, "", ""),)
-RED_COMMANDS: Final[Commands] = ((*_SCRIPT, "control", "{out}", _RULES, "", "{planted}"),)
+RED_COMMANDS: Final[Commands] = ((*_SCRIPT, "control", "{out}", _RULES, "{planted}"),)
 
 
 def commands(settings: LeakSettings, facts: Facts) -> Commands:
@@ -41,16 +42,16 @@ def commands(settings: LeakSettings, facts: Facts) -> Commands:
 
     ``{repo}`` is the folder of the source itself, at the root of its repository or below. Or it
     holds nothing but a ``.git`` that was named apart from the source; then the scan has to find
-    that it belongs to the source.
+    that it belongs to the source. The defect of the red control is scanned with the rest.
     """
-    rules, baseline = _rules(settings, facts), settings.baseline or ""
-    return ((*_SCRIPT, "scan", "{out}", "{repo}", rules, baseline, settings.range or ""),)
+    values = (_rules(settings, facts), settings.baseline or "", settings.range or "")
+    defect = chain.from_iterable(leak(facts).items())
+    return ((*_SCRIPT, "scan", "{out}", "{repo}", *values, *defect),)
 
 
 def red_commands(settings: LeakSettings, facts: Facts) -> Commands:
-    """Return the commands of the control: the same scan of a commit of the planted files."""
-    control = ("control", "{out}", _rules(settings, facts), settings.baseline or "", "{planted}")
-    return ((*_SCRIPT, *control),)
+    """Return the commands of the control: they take what the scan found in the planted files."""
+    return ((*_SCRIPT, "control", "{out}", _rules(settings, facts), "{planted}"),)
 
 
 def _rules(settings: LeakSettings, facts: Facts) -> str:
@@ -109,25 +110,24 @@ def judge(observed: Observed) -> Judgement:
 
     Only a complete scan passes: one with a report, and with the number of commits that were read.
     """
+    reports, problem = _reports(observed)
+    secrets = leaks.secrets(reports)
+    nothing = {SARIF: leaks.sarif((), str, VERSION)}
     if ended := cut_short(observed, "gitleaks"):
-        return replace(ended, files=_NOTHING)
+        return replace(ended, files=nothing, secrets=secrets)
     code = observed.codes[-1]
     if code not in {0, _LEAKS}:
         said = observed.text("error").strip()
-        return _error(said or f"the leak scan ended with exit code {code}; see its log")
-    try:
-        reports = leaks.read(observed.data("leaks.json") or b"")
-    except msgspec.MsgspecError as problem:
-        return _error(f"the report of gitleaks can't be read ({problem}); see the check's log.")
+        problem = said or f"the leak scan ended with exit code {code}; see its log"
     scan = dict(line.split(" ", 1) for line in observed.text("scan").splitlines() if " " in line)
     commits, tree = scan.get("commits", ""), scan.get("tree", "")
-    if not commits.isdigit() or bool(reports) != (code == _LEAKS):
-        return _error("the leak scan did not end as it should; see the check's log.")
+    if not problem and (not commits.isdigit() or bool(reports) != (code == _LEAKS)):
+        problem = "the leak scan did not end as it should; see its log"
+    if problem:
+        return replace(error(problem), files=nothing, secrets=secrets)
     found = leaks.group(reports, tree, scan.get("prefix", ""))
-    secrets = leaks.secrets(reports)
     hide = leaks.hider(secrets)
-    history = int(commits) - bool(tree)
-    looked = f"{count(history, 'commit')} and the working tree"
+    looked = f"{count(int(commits), 'commit')} and the working tree"
     with_rules = scan.get("rules", "")
     rules = "" if with_rules.startswith("/") else f", with the source's own {with_rules}"
     return Judgement(
@@ -139,5 +139,12 @@ def judge(observed: Observed) -> Judgement:
     )
 
 
-def _error(summary: str) -> Judgement:
-    return replace(error(summary), files=_NOTHING)
+def _reports(observed: Observed) -> tuple[list[leaks.Report], str]:
+    """Return what gitleaks reported, and what is wrong with the report."""
+    data = observed.data("leaks.json")
+    if data is None:
+        return [], "gitleaks left no report; see the log of the leak scan"
+    try:
+        return leaks.read(data), ""
+    except msgspec.MsgspecError as problem:
+        return [], f"the report of gitleaks can't be read ({problem}); see the log of the leak scan"

@@ -13,7 +13,7 @@ import anyio
 
 from llm_pipeline import environments, gitleaks
 from llm_pipeline.config import Config, from_file, from_pyproject
-from llm_pipeline.errors import PipelineError
+from llm_pipeline.errors import LookError, PipelineError
 from llm_pipeline.facts import Facts
 from llm_pipeline.globs import matching
 from llm_pipeline.graph import Events, Execution, run_graph
@@ -99,6 +99,7 @@ class HostExecutor:
             "HOME": str(self.slot / "home"),
             # The copy is new in each run; compiled files stay valid by time and size.
             "PYTHONPYCACHEPREFIX": str(self.slot / "cache" / "pyc"),
+            "GITLEAKS_VERSION": gitleaks.VERSION,
         }
         if isinstance(self._environment, Path):
             extra["VIRTUAL_ENV"] = str(self._environment)
@@ -109,7 +110,10 @@ class HostExecutor:
         log = self.slot / "tools.log"
         if planned.check.git:
             path = os.environ.get("PATH", os.defpath)
-            found = gitleaks.find(path) or gitleaks.binary(await self._tools("gitleaks"))
+            found = gitleaks.find(path) or gitleaks.in_environment(await self._tools("gitleaks"))
+            if found is None:
+                message = f"There is no gitleaks for this machine; put {gitleaks.VERSION} on PATH."
+                raise LookError(message)
             return [found.parent]
         folders = [(await self._tools("tools")) / "bin"]
         for tool, version in self.plan.hooked:

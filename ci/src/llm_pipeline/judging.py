@@ -9,6 +9,8 @@ from llm_pipeline.outcome import Judgement, Observed
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 _SIGNALLED = 128
+_ADVICE = re.compile(r"tip: |Usage: |For more information")
+"""Lines that follow the message about a wrong option, in ruff and zizmor."""
 
 
 def count(number: int, noun: str) -> str:
@@ -30,7 +32,8 @@ def last_line(text: str) -> str:
     """Return the last line with words in it, shortened; a stack trace at the end is passed over."""
     text = text.partition("\nStack backtrace:")[0]
     lines = (line.strip() for line in reversed(text.split("\n")))
-    return next((line[:300] for line in lines if re.search(r"\w{2}", line)), "no output")
+    said = (line for line in lines if re.search(r"\w{2}", line) and not _ADVICE.match(line))
+    return next((line[:300] for line in said), "no output")
 
 
 def signal_name(code: int) -> str | None:

@@ -24,7 +24,7 @@ Hide = Callable[[str], str]
 
 
 class Report(msgspec.Struct, frozen=True):
-    """One entry of gitleaks' JSON report, after ``report/finding.go`` of gitleaks 8.30.
+    """One entry of a report of gitleaks, after ``report/finding.go`` of gitleaks 8.30.
 
     ``commit`` is empty outside of git, ``line`` 0 where a rule looks at the file's name alone.
     """
@@ -42,12 +42,12 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def read(data: bytes) -> list[Report]:
-    """Return the entries of a JSON report.
+    """Return the entries of a report: a line of JSON for each.
 
     Raises:
         msgspec.MsgspecError: It is no JSON, or not what gitleaks 8.30 writes.
     """
-    return msgspec.json.decode(data, type=list[Report])
+    return msgspec.json.Decoder(Report).decode_lines(data)
 
 
 def secrets(reports: Iterable[Report]) -> frozenset[str]:

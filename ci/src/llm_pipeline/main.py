@@ -136,7 +136,7 @@ class LlmPipeline:
 
 
 def _nothing_to_do(run: "RunResult") -> bool:
-    """Tell whether a check that was asked for alone does not apply: no failure of `dagger check`."""
+    """Tell whether a check that was asked for alone does not apply, which fails no `check`."""
     return all(result.verdict == "skipped" for result in run.checks)
 
 

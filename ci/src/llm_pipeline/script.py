@@ -41,9 +41,9 @@ def script(planned: Planned, places: Places) -> str:
     """Return the script of a check; it runs with the check's tree as its working directory.
 
     It leaves in ``places.out``: ``N.log`` and ``N.code`` for command N, ``log`` for all,
-    ``version`` (a line per tool), ``python`` (where an image tells it), ``seconds`` (start and end
-    since boot, where the system tells), ``done`` at the end, and the same again in ``red`` for the
-    red control.
+    ``tree`` (the working directory), ``version`` (a line per tool), ``python`` (where an image
+    tells it), ``seconds`` (start and end since boot, where the system tells), ``done`` at the end,
+    and the same again in ``red`` for the red control.
     """
     out = shlex.quote(places.out)
     lines = [
@@ -55,6 +55,8 @@ def script(planned: Planned, places: Places) -> str:
         f"export COVERAGE_FILE={out}/.coverage",
         f'echo "${{PYTHON_VERSION:-}}" >{out}/python',
         *_versions(planned, places),
+        f"pwd >{out}/tree",
+        f"cp {out}/tree {out}/red/tree",
         *_run(planned.commands, places),
         f"clock >>{out}/seconds",
     ]
@@ -96,6 +98,8 @@ def _plant(path: str, content: str) -> list[str]:
 
 def _versions(planned: Planned, places: Places) -> list[str]:
     """Installed versions, read from the names of metadata folders: no process is started."""
+    if planned.check.git:  # a binary, whose version the executor knows
+        return [f'echo "gitleaks ${{GITLEAKS_VERSION:-}}" >{shlex.quote(places.out)}/version']
     lines = []
     for tool in planned.check.tools:
         folder = tool.replace("-", "_")

@@ -136,7 +136,8 @@ def _zizmor(reported: list[dict[str, Any]] | None, root: str) -> tuple[Finding, 
         )
         # Which of these keys there is depends on zizmor's version.
         key = place.symbolic.key.get("Local", {})
-        path = str(key.get("verbatim_path") or key.get("given_path") or "")
+        names = ("verbatim_path", "given_path", "path")
+        path = next((str(key[name]) for name in names if name in key), "")
         point = place.concrete.location.start_point
         findings.append(
             Finding(

@@ -41,10 +41,12 @@ class ContainerExecutor:
         places = Places(OUT, ENV, tools, REPO, "/tmp/llm-pipeline", DATA)  # noqa: S108 - in a container
         path = f"{DATA}/{planned.name}.sh"
         limit = ["timeout", "-k", str(_KILLED), str(planned.limit)]
-        container = (
-            self.layers.container(planned)
-            .with_new_file(path, script(planned, places))
-            .with_exec([*limit, "sh", path], expect=dagger.ReturnType.ANY)
+        container = self.layers.container(planned)
+        if planned.check.git:
+            version = await self.layers.gitleaks_version()
+            container = container.with_env_variable("GITLEAKS_VERSION", version)
+        container = container.with_new_file(path, script(planned, places)).with_exec(
+            [*limit, "sh", path], expect=dagger.ReturnType.ANY
         )
         out = self.folder / planned.name
         try:

@@ -22,7 +22,13 @@ REPO: Final = "/repo"
 SOURCE: Final = "/src"
 TOOLS: Final = "/tools"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PIP: Final = ("install", "--no-input", "--progress-bar=off", "--disable-pip-version-check")
+_PIP: Final = ("install", "--no-input", "--progress-bar=off")
+_TRUST: Final = f"{DATA}/trust.sh"
+_INSTALLING: Final = ("ensure.sh", "trust.sh", "pytest.lock", "coverage.lock")
+
+
+def _trusting(*command: str) -> list[str]:
+    return ["sh", _TRUST, *command]
 
 
 @dataclass
@@ -75,6 +81,8 @@ class Layers:
             .with_env_variable("UV_NATIVE_TLS", "1")
             .with_env_variable("UV_PYTHON_DOWNLOADS", "never")
             .with_env_variable("PIP_ROOT_USER_ACTION", "ignore")
+            .with_env_variable("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+            .with_file(_TRUST, self._data.file("trust.sh"))
         )
 
     @cached_property
@@ -88,7 +96,9 @@ class Layers:
         return (
             base.with_mounted_file(f"/locks/{name}", self._data.file(name))
             .with_exec(["python", "-m", "venv", folder])
-            .with_exec([f"{folder}/bin/pip", *_PIP, "--require-hashes", "-r", f"/locks/{name}"])
+            .with_exec(
+                _trusting(f"{folder}/bin/pip", *_PIP, "--require-hashes", "-r", f"/locks/{name}")
+            )
             .without_mount(f"/locks/{name}")
         )
 
@@ -96,7 +106,7 @@ class Layers:
         folder = f"/hooked/{tool}"
         return (
             base.with_exec(["python", "-m", "venv", folder])
-            .with_exec([f"{folder}/bin/pip", *_PIP, f"{tool}=={version}"])
+            .with_exec(_trusting(f"{folder}/bin/pip", *_PIP, f"{tool}=={version}"))
             .with_env_variable("PATH", f"{folder}/bin:${{PATH}}", expand=True)
         )
 
@@ -109,7 +119,9 @@ class Layers:
             base = self._venv(base, "/poetry", "poetry").with_env_variable(
                 "PATH", f"{TOOLS}/bin:/poetry/bin:{_PATH}"
             )
-        base = base.with_exec(["python", "-m", "venv", ENV]).with_directory(DATA, self._data)
+        base = base.with_exec(["python", "-m", "venv", ENV]).with_directory(
+            DATA, self._data.filter(include=list(_INSTALLING))
+        )
         for name, value in {
             **install.env,
             "VIRTUAL_ENV": ENV,
@@ -131,7 +143,7 @@ class Layers:
         base = base.with_mounted_directory(SOURCE, tree).with_workdir(SOURCE)
         for command in commands:
             words = [word.replace("{env}", ENV).replace("{data}", DATA) for word in command]
-            base = base.with_exec(words)
+            base = base.with_exec(_trusting(*words))
         return base.without_mount(SOURCE)
 
     @cached_property
@@ -140,3 +152,8 @@ class Layers:
         if self.git is not None:
             base = base.with_mounted_directory(f"{REPO}/.git", self.git)
         return base.with_user("root")
+
+    async def gitleaks_version(self) -> str:
+        """Return what the gitleaks of the image calls itself; the image may be another's."""
+        image = dag.container().from_(self.gitleaks_image)
+        return (await image.with_exec(["gitleaks", "version"]).stdout()).strip()

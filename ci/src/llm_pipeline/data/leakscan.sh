@@ -1,18 +1,20 @@
 #!/bin/sh
 # Looks for secrets in a git history and in a copy of its working tree, with gitleaks.
 #
-#   leakscan.sh scan OUT REPO RULES BASELINE RANGE   (BASELINE and RANGE may be empty)
-#   leakscan.sh control OUT RULES BASELINE PLANTED...
+#   leakscan.sh scan OUT REPO RULES BASELINE RANGE [PATH CONTENT]...   (some may be empty)
+#   leakscan.sh control OUT RULES PATH...
 #
 # The working directory is the copy. REPO is the source's own folder; or it holds nothing but .git,
 # which then was named apart from the source, and it has to be shown that the two belong together.
-# Exits with 0 (no leaks), 9 (leaks, see OUT/leaks.json) or 3 (could not look, OUT/error says why);
-# OUT/scan holds what was looked at.
+# Exits with 0 (no leaks), 9 (leaks, a line of JSON for each in OUT/leaks.json) or 3 (could not
+# look, OUT/error says why); OUT/scan holds what was looked at.
 #
 # REPO is only read: everything is scanned through a repository of our own in OUT that borrows its
 # objects, so that no setting, attribute, filter or hook of the source, the user or the machine
-# changes what gitleaks gets to see. What is not committed is one more commit there, so that one
-# process sees everything: most of a scan's time is gitleaks' start.
+# changes what gitleaks gets to see. What is not committed is one more commit there, and so is the
+# defect of the red control, PATH with CONTENT: one process of gitleaks sees everything, since most
+# of a scan's time is its start. `control` then takes what that process found in files that are now
+# planted in the copy, if they are the same.
 #
 # Runs with busybox and with the tools of macOS: the official image of gitleaks has no others.
 set -u
@@ -77,8 +79,9 @@ add() {
 # the like are shared by unrelated repositories and prove nothing. An edited file counts when at
 # least half of the lines it had are still there.
 belongs() {
-  git ls-tree -r "$1" > "$out/had" && git ls-files -s > "$out/has" &&
-    git diff-index --cached --no-renames --numstat "$1" > "$out/edits" || broken
+  git ls-tree -r "$1" > "$out/had" || broken
+  git ls-files -s > "$out/has" || broken
+  git diff-index --cached --no-renames --numstat "$1" > "$out/edits" || broken
   git diff-tree -r --no-renames --numstat "$empty" "$1^{tree}" > "$out/lines" || broken
   awk -F '\t' -v nothing="$(git hash-object -t blob /dev/null)" '
     function proof(path, id) {
@@ -153,9 +156,8 @@ END
   chmod +x "$out/bin/git" || fail "Nothing can be written to $out; free some space."
 }
 
-# Scans the revisions with these rules and this baseline, and ends.
+# Scans the revisions, and ends.
 look() {
-  rules=$1 baseline=$2
   [ -f "$rules" ] ||
     fail "The rules $rules are not in the source; correct \`rules\` of [tool.llm-pipeline.gitleaks]."
   if [ -n "$baseline" ]; then
@@ -178,10 +180,11 @@ look() {
   messages > "$out/messages" 2> "$out/git.err" || broken
   as_patches < "$out/messages" > "$out/patches" || broken
   stand_in
+  printf '%s' '{{ range . }}{{ toJson . }}{{ "\n" }}{{ end }}' > "$out/template"
   LEAKSCAN_GIT=$(command -v git) LEAKSCAN_OUT=$out PATH=$out/bin:$PATH gitleaks git \
     --config="$rules" ${baseline:+"--baseline-path=$scan/$baseline"} --gitleaks-ignore-path=. \
-    --platform=none --no-banner --no-color --exit-code=9 --report-format=json \
-    --report-path="$out/leaks.json" --log-opts="--no-notes --no-renames $merges $revisions" \
+    --platform=none --no-banner --no-color --exit-code=9 --report-format=template \
+    --report-template="$out/template" --report-path="$out/all.json" --log-opts="--no-notes --no-renames $merges $revisions" \
     "$scan" > "$out/gitleaks.raw" 2>&1
   code=$?
   sed "s/$(printf '\033')\[[0-9;]*m//g" "$out/gitleaks.raw" > "$out/gitleaks.log"
@@ -199,8 +202,16 @@ look() {
   commits=$(sed -n 's/.* \([0-9][0-9]*\) commits scanned.*/\1/p' "$out/gitleaks.log")
   { [ "$commits" = "$expected" ] && [ "$commits" -gt 0 ]; } ||
     fail "gitleaks read ${commits:-0} of $expected commits, so it has not seen everything; see the check's log."
-  printf '%s\n' "commits $commits" "tree $tree" "prefix $prefix" "rules $rules" > "$out/scan"
-  exit "$code"
+  grep -F "\"Commit\":\"${planted:-none}\"" "$out/all.json" > "$out/planted.json"
+  grep -v -F "\"Commit\":\"${planted:-none}\"" "$out/all.json" > "$out/leaks.json"
+  finish $((commits - ours))
+}
+
+# Says what was looked at, and ends.
+finish() {
+  printf '%s\n' "commits $1" "tree $tree" "prefix $prefix" "rules $rules" > "$out/scan"
+  [ ! -s "$out/leaks.json" ] || exit 9
+  exit 0
 }
 
 export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_REPLACE_OBJECTS=1 \
@@ -208,19 +219,24 @@ export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_REPLACE_OBJECT
 # Set where a git hook calls the pipeline; they would name another repository.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_COMMON_DIR GIT_PREFIX \
   GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_NAMESPACE GIT_EXTERNAL_DIFF GIT_DIFF_OPTS
-tree='' prefix=''
+tree='' prefix='' planted='' ours=0
 
 if [ "$mode" = control ]; then
-  rules=$1 baseline=$2 range=''
-  shift 2
-  begin sha1
-  add --force -- "$@"
-  tree=$(git commit-tree -m 'working tree' "$(git write-tree)") || broken
-  revisions=$tree
-  look "$rules" "$baseline"
+  rules=$1
+  shift
+  scanned=${out%/*}
+  for path in "$@"; do
+    printf '%s %s\n' "$(git --git-dir="$scanned/repository/.git" hash-object --no-filters -- "$path")" "$path"
+  done > "$out/planted"
+  [ "$(cat "$out/planted")" = "$(cat "$scanned/planted")" ] ||
+    fail "The planted files are not those that were scanned."
+  cp "$scanned/planted.json" "$out/leaks.json"
+  cat "$scanned/gitleaks.log"
+  finish 0
 fi
 
 repo=$1 rules=$2 baseline=$3 range=$4
+shift 4
 apart=''
 if [ "$(ls -A "$repo")" = .git ]; then
   apart=yes
@@ -295,6 +311,20 @@ if [ "$now" != "$base" ] || [ -n "$range" ]; then
   [ -z "$head" ] || [ -n "$range" ] || parent="-p $head"
   # shellcheck disable=SC2086  # two words or none
   tree=$(git commit-tree $parent -m 'working tree' "$now") || broken
+  ours=$((ours + 1))
   revisions="$revisions $tree"
 fi
-look "$rules" "$baseline"
+
+if [ $# -gt 0 ]; then
+  git read-tree --empty
+  while [ $# -gt 1 ]; do
+    id=$(printf '%s' "$2" | git hash-object -w --stdin) || broken
+    printf '%s %s\n' "$id" "$1" >> "$out/planted"
+    git update-index --add --cacheinfo "100644,$id,$1" 2> "$out/git.err" || broken
+    shift 2
+  done
+  planted=$(git commit-tree -m planted "$(git write-tree)") || broken
+  ours=$((ours + 1))
+  revisions="$revisions $planted"
+fi
+look
