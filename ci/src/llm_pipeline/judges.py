@@ -174,7 +174,10 @@ def formatting(observed: Observed) -> Judgement:
         Finding(relative(path, root), line, "format", "would be reformatted")
         for path, line in changed
     )
-    return _ruff(code, log, findings, last_line(log), ", ".join(parts))
+    judgement = _ruff(code, log, findings, last_line(log), ", ".join(parts))
+    if judgement.verdict is Verdict.PASSED and "already formatted" not in log:
+        return error("ruff looked at no file: see `include`, `exclude` and `extend-exclude`")
+    return judgement
 
 
 def _changed(diff: str) -> list[tuple[str, int]]:

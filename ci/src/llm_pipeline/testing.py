@@ -121,7 +121,10 @@ def _usage(log: str, root: str) -> Judgement:
             Finding(path, line, "error", f"conftest: {message}", detail=detail),
         )
     wrong = re.findall(r"^(?:ERROR: (?!usage:)|.*?: error: )(\S.*)$", log, re.MULTILINE)
-    return error(f"pytest was called in a wrong way: {wrong[0] if wrong else last_line(log)}")
+    said = (
+        f"{wrong[0]} {last_line(log)}" if wrong and wrong[0].endswith(":") else "".join(wrong[:1])
+    )
+    return error(f"pytest was called in a wrong way: {said or last_line(log)}")
 
 
 def _without_report(code: int, log: str, root: str) -> Judgement:
