@@ -67,9 +67,14 @@ def alive(folder: Path) -> list[int]:
     return found
 
 
+def noted(folder: Path) -> int:
+    """How many processes have noted their number."""
+    return len(list(folder.iterdir()))
+
+
 def all_there(folder: Path) -> bool:
     """Whether all four rogues have noted their number."""
-    return len(list(folder.iterdir())) == 4
+    return noted(folder) == 4
 
 
 def children() -> list[str]:

@@ -20,6 +20,7 @@ from tests.llm_pipeline.rogues import (
     all_there,
     children,
     is_zombie,
+    noted,
     python,
     wait_for,
 )
@@ -35,7 +36,7 @@ def test_nothing_survives(running: Running, pids: Path, then: str, limit: float 
 
     finished = anyio.run(main)
     assert finished.timed_out == (then == "stay")
-    assert len(list(pids.iterdir())) == 4
+    assert noted(pids) == 4
     assert alive(pids) == []
 
 
@@ -119,20 +120,73 @@ while not os.path.exists(name):
 
 
 @LINUX
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_run_ends_its_daemons_while_others_go_on(
+    running: Running, pids: Path, *, nested: bool
+) -> None:
+    """A daemon that left its session is told by its mark, while another run is under way."""
+    daemon = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+while not os.listdir(sys.argv[1]):
+    time.sleep(0.01)
+if sys.argv[2] == "die":
+    os.kill(os.getppid(), signal.SIGKILL)
+"""
+    inner = f"""
+import anyio, os, sys
+from pathlib import Path
+from llm_pipeline.processes import run
+argv = [sys.executable, "-S", "-c", {daemon!r}, sys.argv[1], "die"]
+anyio.run(lambda: run(argv, cwd=Path.cwd(), env=os.environ, log=Path("inner")))
+"""
+
+    async def beside() -> None:
+        await running("sleep", "60", log="beside")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(beside)
+            if nested:
+                await running(sys.executable, "-c", inner, str(pids))
+            else:
+                await running(*python(daemon), str(pids), "leave")
+            assert noted(pids) == 1
+            assert alive(pids) == []
+            group.cancel_scope.cancel()
+
+    anyio.run(main)
+
+
+@LINUX
 def test_other_children_are_left_alone(running: Running) -> None:
     """A process that this program started in another way goes on, and can be waited for."""
-    with subprocess.Popen(["sleep", "60"]) as ours:
-        with subprocess.Popen(["sleep", "60"], start_new_session=True) as apart:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as apart:
+        time.sleep(0.02)
 
-            async def main() -> Finished:
-                return await running("sh", "-c", "sleep 60 & exit 0")
+        async def one() -> None:
+            await running("sh", "-c", "sleep 60 & sleep 0.3")
 
-            time.sleep(0.02)
-            anyio.run(main)
+        started = []
+
+        async def main() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(one)
+                await anyio.sleep(0.1)
+                started.append(subprocess.Popen(["sleep", "60"]))  # noqa: ASYNC220 - as others do
+
+        anyio.run(main)
+        with started[0] as ours:
             assert ours.poll() is None
             assert apart.poll() is None
+            ours.kill()
             apart.kill()
-        ours.kill()
     assert ours.returncode == apart.returncode == -signal.SIGKILL
 
 
@@ -188,7 +242,7 @@ anyio.run(main)
         return await running(sys.executable, "-c", inner, str(pids))
 
     assert anyio.run(main).exit_code == 137
-    assert len(list(pids.iterdir())) == 4
+    assert noted(pids) == 4
     assert alive(pids) == []
 
 

@@ -327,9 +327,13 @@ def test_users_git_settings_change_nothing(repo: Path, git: Git) -> None:
     """The settings of the user and the repository for `git status` don't change the listing."""
     (repo / "new dir").mkdir()
     (repo / "new dir" / "x.py").touch()
-    git("mv", "a.py", "renamed.py", cwd=repo)
+    # Where git tells of renames, this old name reads like "pkg/b.py was deleted".
+    (repo / "xD pkg").mkdir()
+    (repo / "xD pkg" / "b.py").write_text("long enough to be recognised\n")
+    commit(git, repo)
+    git("mv", "xD pkg/b.py", "renamed.py", cwd=repo)
     expected = list_source(repo)
-    assert {b"new dir/x.py", b"renamed.py"} <= set(expected.files)
+    assert {b"new dir/x.py", b"pkg/b.py", b"renamed.py"} <= set(expected.files)
     for name, value in (
         ("status.showUntrackedFiles", "no"),
         ("status.renames", "copies"),
