@@ -139,7 +139,8 @@ as_patches() {
 
 # What gitleaks runs in place of git: it reads the output of one `git log` only. A merge shows what
 # it adds to an automatic merge, without git's notes on conflicts, after which gitleaks would take
-# the file's name wrongly; a merge of more parents, as a stash is, what it adds to the first.
+# the file's name wrongly; a merge of more parents, as a stash is, what it adds to the first. And
+# gitleaks can't read the name of a file that ends in an escaped backslash.
 stand_in() {
   mkdir -p "$out/bin" && cat > "$out/bin/git" << 'END'
 #!/bin/sh
@@ -151,7 +152,10 @@ stand_in() {
       --stdin < "$LEAKSCAN_OUT/merges" || echo "git log of merges ended with $?" >&2
   fi
   cat "$LEAKSCAN_OUT/patches"
-} | sed '/^remerge /d'
+} | sed '/^remerge /d
+  /^diff --git "a\//s/\\\\/\\134/g
+  /^--- "a\//s/\\\\/\\134/g
+  /^+++ "b\//s/\\\\/\\134/g'
 END
   chmod +x "$out/bin/git" || fail "Nothing can be written to $out; free some space."
 }
@@ -188,7 +192,8 @@ look() {
     "$scan" > "$out/gitleaks.raw" 2>&1
   code=$?
   sed "s/$(printf '\033')\[[0-9;]*m//g" "$out/gitleaks.raw" > "$out/gitleaks.log"
-  cat "$out/gitleaks.log"
+  # Its counts include commits of our own and the planted leaks.
+  sed '/ leaks found/d; / commits scanned/d' "$out/gitleaks.log"
   complaint=$(sed -n 's/^[^ ]* ERR //p; s/^[^ ]* FTL //p' "$out/gitleaks.log" | head -n 1)
   case $complaint in
     '[git] '*) printf '%s\n' "${complaint#* }" > "$out/git.err"; broken ;;
@@ -202,14 +207,17 @@ look() {
   commits=$(sed -n 's/.* \([0-9][0-9]*\) commits scanned.*/\1/p' "$out/gitleaks.log")
   { [ "$commits" = "$expected" ] && [ "$commits" -gt 0 ]; } ||
     fail "gitleaks read ${commits:-0} of $expected commits, so it has not seen everything; see the check's log."
-  grep -F "\"Commit\":\"${planted:-none}\"" "$out/all.json" > "$out/planted.json"
-  grep -v -F "\"Commit\":\"${planted:-none}\"" "$out/all.json" > "$out/leaks.json"
+  planted="\"Commit\":\"${planted:-none}\""
+  grep -F "$planted" < "$out/all.json" > "$out/planted.json"
+  grep -v -F "$planted" < "$out/all.json" > "$out/leaks.json"
+  [ $? -le 1 ] || fail "The report can't be written to $out; free some space."
   finish $((commits - ours))
 }
 
 # Says what was looked at, and ends.
 finish() {
   printf '%s\n' "commits $1" "tree $tree" "prefix $prefix" "rules $rules" > "$out/scan"
+  echo "$1 commits scanned, $(wc -l < "$out/leaks.json" | tr -d ' ') findings"
   [ ! -s "$out/leaks.json" ] || exit 9
   exit 0
 }
@@ -231,7 +239,6 @@ if [ "$mode" = control ]; then
   [ "$(cat "$out/planted")" = "$(cat "$scanned/planted")" ] ||
     fail "The planted files are not those that were scanned."
   cp "$scanned/planted.json" "$out/leaks.json"
-  cat "$scanned/gitleaks.log"
   finish 0
 fi
 
@@ -287,6 +294,8 @@ git rev-list --count $revisions > "$out/found" 2> "$out/git.err" || broken
 base=$empty
 [ -z "$head" ] || base=$(git rev-parse --quiet --verify "$head:${prefix%/}") || base=$empty
 git read-tree "$base" 2> "$out/git.err" || broken
+# Files of a submodule are files here: the copy has no repository in it.
+git ls-files -s | sed -n 's/^160000 \([0-9a-f]*\) 0/0 \1/p' | git update-index --index-info || broken
 add --all .
 if [ -n "$apart" ]; then
   belonging=''
