@@ -1,7 +1,7 @@
 """Globs over paths of a source, read as Dagger's ``include`` and ``exclude`` read them.
 
 That is how ``.dockerignore`` is read, which https://docs.docker.com/reference/dockerfile describes,
-with the quirks of the engine: ``tests/test_globs.py`` holds what it answers.
+with the engine's own quirks: ``tests/llm_pipeline/test_globs.py`` holds what one answered.
 """
 
 import posixpath
@@ -34,12 +34,12 @@ def matching(
 
     A glob is anchored at the root; ``*`` stands for any part of a name, of a hidden one too, and
     ``**`` for any folders. One that matches a folder matches everything in it. Of a list the last
-    glob that matches decides, and one that starts with ``!`` takes away.
+    glob that matches decides, and one that starts with ``!`` takes away. No ``include``: all files.
 
     Raises:
         ConfigError: A glob can't be read.
     """
-    wanted, unwanted = _rules(tuple(include)), _rules(tuple(exclude))
+    wanted, unwanted = _rules(tuple(include or ("**",))), _rules(tuple(exclude))
     return [name for name in files if _chosen(name, wanted) and not _chosen(name, unwanted)]
 
 
