@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# What a CI system, or a run of coverage around this one, tells its processes.
+OUTER = {"CI", "COVERAGE_FILE", "PYTEST_ADDOPTS"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that the Makefile and `.ci/run` give."""
@@ -39,7 +42,7 @@ def acceptance(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the user's git settings and the CI system's variables out of every test."""
+    """Keep the user's git settings and the variables of an outer run out of every test."""
     home = tmp_path_factory.mktemp("git-settings")
     (home / "gitconfig").write_text(
         "[user]\n\tname = Test\n\temail = test@example.invalid\n"
@@ -47,7 +50,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     )
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith(("GIT_", "GITHUB_", "LLM_TWIN_")) or name == "CI":
+            if name.startswith(("GIT_", "GITHUB_", "LLM_TWIN_")) or name in OUTER:
                 patch.delenv(name)
         patch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
