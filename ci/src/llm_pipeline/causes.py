@@ -27,6 +27,9 @@ _SWALLOWED: Final = {
     r"(?m)^\t-\s*\w": "a `-` before a recipe's line makes its failure count for nothing",
 }
 _CALLERS: Final = re.compile(r"^(make|just|task|tox|nox|hatch|poe|invoke|pre-commit|prek)$")
+_LEAVES_OUT: Final = re.compile(r"--(?:min-severity|min-confidence|collect)[= ]\S+|-ignore[= ]\S+")
+_ZIZMOR: Final = re.compile(r"(^|/)zizmor\.ya?ml$")
+_ACTIONLINT: Final = re.compile(r"(^|/)actionlint\.ya?ml$")
 _HOOKS: Final = (
     "pytest_sessionfinish",
     "pytest_runtest_makereport",
@@ -202,29 +205,30 @@ def _matches(pattern: str, text: str) -> bool:
         return False
 
 
-def _workflows(facts: Facts, command: Sequence[str], planted: Mapping[str, str]) -> Iterator[str]:
-    text = " ".join(command)
-    if option := re.search(
-        r"--(?:min-severity|min-confidence|collect)[= ]\S+|-ignore[= ]\S+", text
-    ):
+def _workflows(
+    facts: Facts,
+    command: Sequence[str],
+    planted: Mapping[str, str],  # noqa: ARG001 - all of these are called alike
+) -> Iterator[str]:
+    if option := _LEAVES_OUT.search(" ".join(command)):
         yield f"`{option[0]}` leaves too much out"
     for name in facts.files:
-        if re.search(r"(^|/)zizmor\.ya?ml$", name):
-            disabled = re.findall(
-                r"^\s*([\w-]+):\s*(?:\n[ \t]+[^\n]*?)*?disable:\s*true",
-                facts.text(name),
-                re.MULTILINE,
-            )
-            if disabled:
-                yield f"{name} switches audits off: {', '.join(disabled)}"
-        if re.search(r"(^|/)actionlint\.ya?ml$", name) and "ignore" in facts.text(name):
+        disabled = _disabled_audits(facts.text(name)) if _ZIZMOR.search(name) else []
+        if disabled:
+            yield f"{name} switches audits off: {', '.join(disabled)}"
+        if _ACTIONLINT.search(name) and "ignore" in facts.text(name):
             yield f"an `ignore` pattern in {name} matches every message"
-    if any(
-        "zizmor: ignore" in line for content in planted.values() for line in content.split("\n")
-    ):
-        yield "an ignore comment"
-    if ".github" in facts.text(".gitignore"):
-        yield "zizmor passes over what .gitignore names, and that names .github"
+
+
+def _disabled_audits(text: str) -> list[str]:
+    """Return the rules of a zizmor configuration that have `disable: true`."""
+    found, rule = [], ""
+    for key, value in re.findall(r"^[ \t]+([\w-]+):[ \t]*(.*)$", text, re.MULTILINE):
+        if key == "disable" and value.startswith("true"):
+            found.append(rule)
+        elif not value and key not in {"config", "ignore"}:
+            rule = key
+    return found
 
 
 def _test(facts: Facts, command: Sequence[str], planted: Mapping[str, str]) -> Iterator[str]:
@@ -241,11 +245,11 @@ def _pytest_options(options: Sequence[str]) -> Iterator[str]:
         shown = option if "=" in option else f"{option} {value}"
         if option in {"--collect-only", "--co", "--setup-plan", "--setup-only", "--fixtures"}:
             yield f"`{option}` in pytest's options executes no test"
-        chosen = re.match(r"(-k|-m|--ignore|--ignore-glob|--deselect)(=|$)", option)
+        chosen = re.match(r"(-k|-m|--deselect)(=|$)", option)
         if chosen and shown not in {"-m pytest", "-m coverage"}:
             yield f"`{shown}` in pytest's options leaves tests out"
-        if option == "-p" and value.startswith("no:"):
-            yield f"`{shown}` in pytest's options switches a plugin off"
+        if option == "-p" and value in {"no:python", "no:unittest", "no:runner", "no:junitxml"}:
+            yield f"`{shown}` in pytest's options switches off what runs tests"
 
 
 def _conftest(name: str, text: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ STEM: Final = "zz_llm_pipeline_red_control"
 WORKFLOW: Final = ".github/workflows/zz-llm-pipeline-red-control.yml"
 
 _PLANTED = re.compile(r"zz[-_]llm[-_]pipeline[-_]red[-_]control")
+_ASIDE = re.compile(r"(^|/)(tests?|docs?|examples?|benchmarks?)(/|$)")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
@@ -48,6 +49,21 @@ def wrong_type(facts: Facts) -> Mapping[str, str]:
     return _in_each(_typed_folders(facts), _WRONG_TYPE)
 
 
+def unseen_by_mypy(facts: Facts) -> bool:
+    """Tell whether mypy is given nothing but single files: it sees a planted one only by path."""
+    settings = tool_settings.mypy(facts)
+    if settings.words("packages"):
+        return False
+    if settings.words("files") or settings.words("modules"):
+        entries = [entry.removeprefix("./").rstrip("/") for entry in settings.words("files")]
+        return not any(
+            _is_under(path, entry or ".") or fnmatch(path, entry)
+            for path in wrong_type(facts)
+            for entry in entries
+        )
+    return not facts.packages and bool(facts.modules)
+
+
 def injection(facts: Facts) -> Mapping[str, str]:  # noqa: ARG001 - the same for every source
     """Plant a workflow with an injection, which both zizmor and actionlint report."""
     return {WORKFLOW: _INJECTION}
@@ -70,10 +86,9 @@ def failing_test(facts: Facts) -> Mapping[str, str]:
     name = pattern.replace("*", STEM)
     if not (fnmatch(name, pattern) and is_planted(name) and name.endswith(".py")):
         name = f"test_{STEM}.py"
-    functions = (settings.words("python_functions") or ["test"])[0]
-    classes = (settings.words("python_classes") or ["Test"])[0]
     content = _FAILING_TEST.format(
-        function=_named(functions, "_red_control"), group=_named(classes, "RedControl")
+        function=_named(settings.words("python_functions"), "test", "_red_control"),
+        group=_named(settings.words("python_classes"), "Test", "RedControl"),
     )
     return {str(PurePosixPath(folder, name)): content}
 
@@ -112,10 +127,13 @@ def _in_each(folders: Iterable[str], content: str) -> dict[str, str]:
 
 
 def _source_folders(facts: Facts) -> tuple[str, ...]:
-    if facts.packages:
-        return facts.packages
-    modules = facts.modules or facts.python_files[:1]
-    return tuple(dict.fromkeys(str(PurePosixPath(name).parent) for name in modules)) or (".",)
+    """The packages, else the folders of the modules, else the one with most Python files."""
+    if facts.packages or facts.modules:
+        modules = (str(PurePosixPath(name).parent) for name in facts.modules)
+        return facts.packages or tuple(dict.fromkeys(modules))
+    folders = [str(PurePosixPath(name).parent) for name in facts.python_files]
+    sources = [folder for folder in folders if not _ASIDE.search(folder)]
+    return tuple(folder for folder, _ in Counter(sources or folders).most_common(1)) or (".",)
 
 
 def _typed_folders(facts: Facts) -> tuple[str, ...]:
@@ -146,10 +164,12 @@ def _is_under(path: str, folder: str) -> bool:
     return folder in {".", path} or path.startswith(f"{folder}/")
 
 
-def _named(pattern: str, ending: str) -> str:
-    """Return a name that fits one of pytest's patterns: a glob or a prefix."""
-    name = pattern.replace("*", ending) if "*" in pattern else pattern + ending
-    return name if name.isidentifier() else ending.strip("_")
+def _named(patterns: Sequence[str], usual: str, ending: str) -> str:
+    """Return a name that fits pytest's patterns, each a glob or a prefix."""
+    names = (
+        pattern.replace("*", ending) if "*" in pattern else pattern + ending for pattern in patterns
+    )
+    return next((name for name in names if name.isidentifier()), usual + ending)
 
 
 def _made_up(seed: str, letters: Collection[str], length: int) -> str:
