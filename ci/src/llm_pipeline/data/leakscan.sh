@@ -69,6 +69,11 @@ begin() {
   git config core.logAllRefUpdates false
 }
 
+# With the source's objects at hand git may touch the times of those that it would write again; so
+# it has them to read only.
+borrow() { printf '%s\n' "$objects" > "$GIT_DIR/objects/info/alternates"; }
+give_back() { rm "$GIT_DIR/objects/info/alternates"; }
+
 # Reads paths of the copy into the index.
 add() {
   git --work-tree=. add "$@" > "$out/git.err" 2>&1 ||
@@ -112,48 +117,28 @@ Date:   %(taggerdate)
     %(contents:lines=1000000)%(end)'
 }
 
-# Turns messages into patches that add a file of that text, since gitleaks reads nothing but files.
-# Every commit has one and they come last; so gitleaks has read everything there was exactly if it
-# counts as many commits as are written here.
-as_patches() {
-  awk -v counted="$out/expected" '
-    function flush(i) {
-      if (sha != "" && !(sha in seen)) {
-        seen[sha]; count++
-        if (!n) line[++n] = ""
-        printf "commit %s\n%s\n%s\n\ndiff --git a/%s b/%s\n", sha, author, date, path, path
-        printf "new file mode 100644\nindex 0000000..1111111\n--- /dev/null\n+++ b/%s\n", path
-        printf "@@ -0,0 +1,%d @@\n", n
-        for (i = 1; i <= n; i++) printf "+%s\n", line[i]
-      }
-      n = 0
-    }
-    BEGIN { path = ".git/COMMIT_EDITMSG" }
-    /^commit / { flush(); sha = $2 }
-    /^Author: / { author = $0 }
-    /^Date: / { date = $0 }
-    /^    / { line[++n] = substr($0, 5) }
-    END { flush(); print count + 0 > counted }
-  '
+# Writes as patches what gitleaks would not see: it reads the output of one `git log -p`, which
+# shows nothing of merges, and no messages. Every commit has a message and these come last; so
+# gitleaks has read everything exactly if it counts as many commits as there are messages.
+write_patches() {
+  # shellcheck disable=SC2086  # revisions are words
+  git log --no-notes --merges -c -p -U0 --no-renames $revisions > "$out/merges" 2> "$out/git.err" ||
+    broken
+  messages > "$out/messages" 2> "$out/git.err" || broken
+  awk -v counted="$out/expected" -f "${0%/*}/leakscan.awk" "$out/merges" messages=1 \
+    "$out/messages" > "$out/patches" || fail "Nothing can be written to $out; free some space."
 }
 
-# What gitleaks runs in place of git: it reads the output of one `git log` only. A merge shows what
-# it adds to an automatic merge, without git's notes on conflicts, after which gitleaks would take
-# the file's name wrongly; a merge of more parents, as a stash is, what it adds to the first. And
-# gitleaks can't read the name of a file that ends in an escaped backslash.
+# What gitleaks runs in place of git. gitleaks can't read the name of a file that ends in an escaped
+# backslash.
 stand_in() {
   mkdir -p "$out/bin" && cat > "$out/bin/git" << 'END'
 #!/bin/sh
 [ "$3" = log ] || exec "$LEAKSCAN_GIT" "$@"
 {
   "$LEAKSCAN_GIT" "$@" || echo "git log ended with $?" >&2
-  if [ -s "$LEAKSCAN_OUT/merges" ]; then
-    "$LEAKSCAN_GIT" log -p -U0 --no-notes --no-renames -m --first-parent --no-walk=unsorted \
-      --stdin < "$LEAKSCAN_OUT/merges" || echo "git log of merges ended with $?" >&2
-  fi
   cat "$LEAKSCAN_OUT/patches"
-} | sed '/^remerge /d
-  /^diff --git "a\//s/\\\\/\\134/g
+} | sed '/^diff --git "a\//s/\\\\/\\134/g
   /^--- "a\//s/\\\\/\\134/g
   /^+++ "b\//s/\\\\/\\134/g'
 END
@@ -176,19 +161,13 @@ look() {
       > "$scan/.gitleaksignore"
   fi
 
-  # git before 2.35 can't show what a merge adds to an automatic one.
-  merges=--remerge-diff parents=3
-  git log -n 0 --remerge-diff > "$out/git.err" 2>&1 || merges=--no-merges parents=2
-  # shellcheck disable=SC2086  # revisions are words
-  git rev-list --min-parents=$parents $revisions > "$out/merges" 2> "$out/git.err" || broken
-  messages > "$out/messages" 2> "$out/git.err" || broken
-  as_patches < "$out/messages" > "$out/patches" || broken
+  write_patches
   stand_in
   printf '%s' '{{ range . }}{{ toJson . }}{{ "\n" }}{{ end }}' > "$out/template"
   LEAKSCAN_GIT=$(command -v git) LEAKSCAN_OUT=$out PATH=$out/bin:$PATH gitleaks git \
     --config="$rules" ${baseline:+"--baseline-path=$scan/$baseline"} --gitleaks-ignore-path=. \
     --platform=none --no-banner --no-color --exit-code=9 --report-format=template \
-    --report-template="$out/template" --report-path="$out/all.json" --log-opts="--no-notes --no-renames $merges $revisions" \
+    --report-template="$out/template" --report-path="$out/all.json" --log-opts="--no-notes --no-renames $revisions" \
     "$scan" > "$out/gitleaks.raw" 2>&1
   code=$?
   sed "s/$(printf '\033')\[[0-9;]*m//g" "$out/gitleaks.raw" > "$out/gitleaks.log"
@@ -279,7 +258,7 @@ fi
 
 begin "$format"
 empty=$(git hash-object -t tree -w /dev/null)
-printf '%s\n' "$objects" > "$GIT_DIR/objects/info/alternates"
+borrow
 cp "$out/refs" "$GIT_DIR/packed-refs"
 [ -z "$head" ] || printf '%s\n' "$head" > "$GIT_DIR/HEAD"
 n=0
@@ -296,7 +275,12 @@ base=$empty
 git read-tree "$base" 2> "$out/git.err" || broken
 # Files of a submodule are files here: the copy has no repository in it.
 git ls-files -s | sed -n 's/^160000 \([0-9a-f]*\) 0/0 \1/p' | git update-index --index-info || broken
+# Compares without writing; then only what differs is read again.
+git update-index -q --refresh > "$out/found" 2>&1
+give_back
 add --all .
+now=$(git write-tree --missing-ok) || broken
+borrow
 if [ -n "$apart" ]; then
   belonging=''
   for found in $head $heads; do
@@ -306,14 +290,15 @@ if [ -n "$apart" ]; then
     fail "The git history does not belong to the source: its files are others. Name the source's own with --git=DIR, and as the source the root of the repository."
   head=$belonging
 fi
-now=$(git write-tree) || broken
 if [ "$now" != "$base" ] || [ -n "$range" ]; then
   if [ -n "$prefix" ]; then
     git read-tree --empty
     [ -z "$head" ] || [ -n "$range" ] || git read-tree "$head" || broken
     git rm -r --cached --quiet --ignore-unmatch -- "$prefix" 2> "$out/git.err" || broken
     git read-tree --prefix="$prefix" "$now" 2> "$out/git.err" || broken
-    now=$(git write-tree) || broken
+    give_back
+    now=$(git write-tree --missing-ok) || broken
+    borrow
   fi
   # With a range the whole tree is new: what it holds may be older than the range.
   parent=''
@@ -325,6 +310,7 @@ if [ "$now" != "$base" ] || [ -n "$range" ]; then
 fi
 
 if [ $# -gt 0 ]; then
+  give_back
   git read-tree --empty
   while [ $# -gt 1 ]; do
     id=$(printf '%s' "$2" | git hash-object -w --stdin) || broken
@@ -335,5 +321,6 @@ if [ $# -gt 0 ]; then
   planted=$(git commit-tree -m planted "$(git write-tree)") || broken
   ours=$((ours + 1))
   revisions="$revisions $planted"
+  borrow
 fi
 look
