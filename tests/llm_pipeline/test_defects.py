@@ -45,11 +45,11 @@ RULES: Final = [*KINDS, "generic-api-key"]
 PACKAGE: Final = {"pkg/__init__.py": "", "tests/test_pkg.py": "def test_pkg() -> None: ...\n"}
 
 
-class Leak(msgspec.Struct, rename="pascal"):
+class Leak(msgspec.Struct):
     """The part of gitleaks' report that is looked at here."""
 
-    rule_i_d: str = msgspec.field(name="RuleID")
-    start_line: int = 0
+    rule: str = msgspec.field(name="RuleID")
+    line: int = msgspec.field(name="StartLine")
 
 
 def facts_of(tree: Path, files: Mapping[str, str]) -> Facts:
@@ -460,22 +460,17 @@ class TestLeak:
     """gitleaks."""
 
     @pytest.mark.parametrize(
-        ("rules", "kinds"),
-        [
-            ((), {*KINDS}),
-            ((f"--config={DATA / 'gitleaks.toml'}",), {*KINDS, "database-url"}),
-        ],
+        ("rules", "number"), [((), 4), ((f"--config={DATA / 'gitleaks.toml'}",), 5)]
     )
-    def test_every_key(self, rules: tuple[str, ...], kinds: set[str], tmp_path: Path) -> None:
-        """Every planted key is found, by gitleaks' own rules and by ours."""
+    def test_every_key(self, rules: tuple[str, ...], number: int, tmp_path: Path) -> None:
+        """Every key is found by our rules, and all but the database's by gitleaks' own."""
         facts = facts_of(tmp_path / "tree", PACKAGE)
-        planted = defects.leak(facts)
-        write(facts.root, planted)
+        write(facts.root, defects.leak(facts))
         observed = execute(facts.root, tmp_path / "out", (*GITLEAKS, *rules, "."))
         assert observed.codes == (9,)
         leaks = msgspec.json.decode(observed.data("leaks.json") or b"", type=list[Leak])
-        assert {leak.rule_i_d for leak in leaks} == kinds
-        assert {leak.start_line for leak in leaks} == set(range(1, len(kinds) + 1))
+        assert {leak.rule for leak in leaks} >= {*KINDS}
+        assert {leak.line for leak in leaks} == set(range(1, number + 1))
 
     def test_same_every_time(self, tmp_path: Path) -> None:
         """The keys don't change from run to run, so that what a container did stays cached."""
