@@ -45,7 +45,7 @@ def cli() -> None:
     default=True,
     help="Whether a check that passes must also fail on a planted defect.  [default: it must]",
 )
-def ci(
+def ci(  # noqa: PLR0913 - an argument for each option
     *,
     source: Path,
     config: Path | None,
@@ -78,6 +78,18 @@ def checks(*, source: Path, config: Path | None) -> None:
         for number, command in enumerate(planned.commands):
             click.echo(f"{planned.name if number == 0 else '':<10} {' '.join(command)}")
     click.echo(f"environment {plan.install.manager}")
+
+
+@cli.command()
+@click.argument("name")
+@_SOURCE
+@_CONFIG
+def job(*, name: str, source: Path, config: Path | None) -> None:
+    """Run a job that the source names in [tool.llm-pipeline.jobs]."""
+    from llm_pipeline.host import Options
+    from llm_pipeline.job import main as run
+
+    raise SystemExit(run(source, name, Options(config=config)))
 
 
 def main() -> None:

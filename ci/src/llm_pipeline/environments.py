@@ -128,9 +128,7 @@ async def source_environment(
     """
     tree = slot / "source"
     folder = slot / f"env-{environment_key(plan, tree, files)}"
-    for old in list(slot.glob("env-*")):
-        if old != folder:
-            shutil.rmtree(old, ignore_errors=True)
+    _forget_others(slot, folder)
     fill = {"{env}": str(folder), "{data}": str(DATA)}
     commands = [
         [_fill(word, fill) for word in command] for command in (*plan.dependencies, *plan.project)
@@ -145,6 +143,12 @@ async def source_environment(
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     return await build(folder, commands, cwd=tree, extra=extra, log=slot / "environment.log")
+
+
+def _forget_others(slot: Path, folder: Path) -> None:
+    for old in slot.glob("env-*"):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _fill(word: str, values: Mapping[str, str]) -> str:

@@ -4,16 +4,18 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
+from anyio import to_thread
 
 from llm_pipeline import environments, gitleaks
-from llm_pipeline.config import Config, from_file, from_pyproject
-from llm_pipeline.errors import LookError, PipelineError
+from llm_pipeline.config import Config, Job, from_file, from_pyproject
+from llm_pipeline.errors import PipelineError
 from llm_pipeline.facts import Facts
 from llm_pipeline.globs import matching
 from llm_pipeline.graph import Events, Execution, run_graph
@@ -52,7 +54,6 @@ class HostExecutor:
     facts: Facts
     source: SourceFiles
     slot: Path
-    cache: Path
     _environment: Path | PipelineError | None = None
     _making: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -92,6 +93,13 @@ class HostExecutor:
         seconds = time.monotonic() - started
         return Execution(out, seconds, planned.limit if finished.timed_out else None)
 
+    async def job_environment(self, job: Job) -> dict[str, str]:
+        """Return the variables of a job; the environment is made where it is missing."""
+        async with self._making:
+            tools = await self._tools("tools") / "bin"
+            folders = [await self._source_environment(tools) / "bin", tools]
+        return clean_env({**self._env(folders), **job.env}, (*self.plan.config.env, *job.secrets))
+
     def _env(self, folders: list[Path]) -> dict[str, str]:
         path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
         extra = {
@@ -110,22 +118,19 @@ class HostExecutor:
         log = self.slot / "tools.log"
         if planned.check.git:
             path = os.environ.get("PATH", os.defpath)
-            found = gitleaks.find(path) or gitleaks.in_environment(await self._tools("gitleaks"))
-            if found is None:
-                message = f"There is no gitleaks for this machine; put {gitleaks.VERSION} on PATH."
-                raise LookError(message)
+            found = gitleaks.find(path) or gitleaks.binary(await self._tools("gitleaks"))
             return [found.parent]
         folders = [(await self._tools("tools")) / "bin"]
         for tool, version in self.plan.hooked:
             if tool in planned.check.tools:
-                hooked = await environments.hooked_tool(self.cache, tool, version, log)
+                hooked = await environments.hooked_tool(self.slot.parent, tool, version, log)
                 folders.insert(0, hooked / "bin")
         if planned.environment:
             folders.insert(0, await self._source_environment(folders[-1]) / "bin")
         return folders
 
     async def _tools(self, name: str) -> Path:
-        return await environments.tools(self.cache, name, self.slot / "tools.log")
+        return await environments.tools(self.slot.parent, name, self.slot / "tools.log")
 
     async def _source_environment(self, tools: Path) -> Path:
         if isinstance(self._environment, PipelineError):
@@ -198,16 +203,26 @@ async def run_ci(
     Raises:
         LookError: The source can't be copied, or the cache not be written.
     """
-    cache = cache_dir()
-    with slot(cache, source.root) as folder:
+    async with prepared(source) as (folder, notes):
+        for note in notes:
+            events.note(note)
+        executor = HostExecutor(plan, facts, source, folder)
+        await run_graph(plan, facts, executor.execute, events, results=results)
+
+
+@asynccontextmanager
+async def prepared(source: SourceFiles) -> AsyncIterator[tuple[Path, list[str]]]:
+    """Lend a slot of the cache with a fresh copy of the source, and what a person may want to know.
+
+    Raises:
+        LookError: The source can't be copied, or the cache not be written.
+    """
+    with slot(cache_dir(), source.root) as folder:
         try:
             for name in _PASSING:
                 empty(folder / name)
-            left_out = copy_source(source, folder / "source")
-            for note in (*source.notes, *map(str, left_out)):
-                events.note(note)
-            executor = HostExecutor(plan, facts, source, folder, cache)
-            await run_graph(plan, facts, executor.execute, events, results=results)
+            left_out = await to_thread.run_sync(copy_source, source, folder / "source")
+            yield folder, [*source.notes, *map(str, left_out)]
         finally:
             for name in (*_PASSING, "source"):
                 shutil.rmtree(folder / name, ignore_errors=True)

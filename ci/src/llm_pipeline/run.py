@@ -4,17 +4,22 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from llm_pipeline.console import choose
 from llm_pipeline.host import Options, finished_run, read_plan, run_ci
 from llm_pipeline.masking import Mask, environment_secrets
-from llm_pipeline.model import CheckResult, RunResult
+from llm_pipeline.model import RunResult
 from llm_pipeline.processes import run_main
 from llm_pipeline.report import linker, write_reports
 from llm_pipeline.source import list_source
 from llm_pipeline.workspace import cache_dir
+
+if TYPE_CHECKING:
+    from llm_pipeline.model import CheckResult
 
 
 def main(root: Path, options: Options, reports: Path | None) -> int:
@@ -28,7 +33,7 @@ def main(root: Path, options: Options, reports: Path | None) -> int:
 
 async def _main(root: Path, options: Options, reports: Path | None) -> int:
     started = time.monotonic()
-    source = list_source(root)
+    source = await to_thread.run_sync(list_source, root)
     plan, facts = read_plan(source, options)
     results: dict[str, CheckResult] = {}
     known = environment_secrets(os.environ)
