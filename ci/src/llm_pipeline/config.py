@@ -1,25 +1,40 @@
 """The settings of a source: ``[tool.llm-pipeline]`` of its ``pyproject.toml``, or a file."""
 
-import difflib
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
 from llm_pipeline.errors import ConfigError
+from llm_pipeline.globs import matching
 
 TABLE: Final = "tool.llm-pipeline"
 CheckName = Literal["gitleaks", "lint", "format", "types", "workflows", "test"]
 Manager = Literal["uv", "poetry", "pip", "none"]
-Argv = Annotated[list[str], msgspec.Meta(min_length=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
-Version = Annotated[str, msgspec.Meta(pattern=r"^3\.\d{1,2}(\.\d{1,2})?$")]
+Version = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^3\.\d{1,2}(\.\d{1,2})?$",
+        description='a version in quotes, such as "3.13" or "3.13.1"',
+    ),
+]
 Glob = Annotated[str, msgspec.Meta(min_length=1)]
-Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Variable = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="the name of a variable: letters, digits and _",
+    ),
+]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[^\0]*$", description="text without NUL")]
+Argv = Annotated[list[Word], msgspec.Meta(min_length=1)]
+Script = Annotated[
+    str, msgspec.Meta(pattern=r"^[^\0]*[^\0\s][^\0]*$", description="a command, of some words")
+]
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -52,25 +67,30 @@ class Install(_Table, frozen=True):
     extras: list[str] | None = None
     groups: list[str] | None = None
     commands: list[Argv] | None = None
-    env: dict[Variable, str] = {}
+    env: dict[Variable, Word] = {}
     inputs: list[Glob] = []
     projects: list[str] | None = None
     project: list[Glob] | None = None
 
 
-class CheckSettings(_Table, frozen=True):
-    """Settings of one check.
+class _Check(_Table, frozen=True):
+    """Settings that all checks have.
 
-    ``command``: arguments, or a text for ``sh -c``. ``reads``: globs of what the check sees;
-    ``ignores``: globs taken away from that. ``timeout`` in seconds. ``env``: fixed variables.
+    ``reads``: globs of what the check sees; ``ignores``: globs taken away from that. ``timeout`` in
+    seconds. ``env``: fixed variables.
     """
 
-    command: Argv | str | None = None
     reads: list[Glob] | None = None
     ignores: list[Glob] = []
     timeout: Seconds = 1800.0
     red_control: bool = True
-    env: dict[Variable, str] = {}
+    env: dict[Variable, Word] = {}
+
+
+class CheckSettings(_Check, frozen=True):
+    """Settings of one check; ``command``: arguments, or a text for ``sh -c``."""
+
+    command: Argv | Script | None = None
 
 
 class TestSettings(CheckSettings, frozen=True):
@@ -81,8 +101,8 @@ class TestSettings(CheckSettings, frozen=True):
     coverage_floor: Percent | None = None
 
 
-class LeakSettings(CheckSettings, frozen=True):
-    """Settings of ``gitleaks``.
+class LeakSettings(_Check, frozen=True):
+    """Settings of ``gitleaks``, whose command can't be another.
 
     ``rules``: a gitleaks configuration in the source, in place of ours; ``baseline``: a report of
     known findings; ``range``: a revision range for ``git log``, in place of all history.
@@ -99,16 +119,16 @@ class Job(_Table, frozen=True):
     ``env``: fixed variables; ``secrets``: names of variables handed on, masked in the output.
     """
 
-    command: Argv | str
+    command: Argv | Script
     timeout: Seconds = 14_400.0
-    env: dict[Variable, str] = {}
+    env: dict[Variable, Word] = {}
     secrets: list[Variable] = []
 
 
 class Config(_Table, frozen=True):
     """All settings; the defaults fit a source that has never heard of this pipeline."""
 
-    checks: list[CheckName] | None = None
+    checks: Annotated[list[CheckName], msgspec.Meta(min_length=1)] | None = None
     python: Version | None = None
     keep_going: bool = False
     red_controls: bool = True
@@ -123,29 +143,54 @@ class Config(_Table, frozen=True):
     test: TestSettings = TestSettings()
     jobs: dict[str, Job] = {}
 
-    def check(self, name: str) -> CheckSettings:
+    def check(self, name: str) -> CheckSettings | LeakSettings:
         """Return the settings of a check by its name."""
-        settings: CheckSettings = getattr(self, name)
+        settings: CheckSettings | LeakSettings = getattr(self, name)
         return settings
 
 
-def from_tables(tables: Mapping[str, Any], where: str) -> Config:
+def from_tables(tables: object, where: str) -> Config:
     """Return the settings in a table; ``where`` names it in messages.
 
     Raises:
         ConfigError: A key or a value is wrong; the message names it and what is allowed.
     """
     try:
-        return msgspec.convert(tables, Config)
+        config = msgspec.convert(tables, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(_explain(str(error), where)) from None
+        from llm_pipeline.complaints import explain
+
+        raise ConfigError(f"{where}: {explain(str(error), tables, Config)}") from None
+    for key, globs in _globs(config).items():
+        try:
+            matching((), globs)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: `{key}`: {error}") from None
+    if config.test.coverage is False and config.test.coverage_floor is not None:
+        raise ConfigError(
+            f"{where}: `test.coverage-floor` needs a measured coverage: remove the floor, or "
+            "`test.coverage = false`."
+        )
+    return config
 
 
-def from_pyproject(pyproject: Mapping[str, Any]) -> Config:
-    """Return the settings that a source's ``pyproject.toml`` holds, or the defaults."""
+def _globs(config: Config) -> dict[str, list[str]]:
+    found = {"install.inputs": config.install.inputs, "install.project": config.install.project}
+    for name in get_args(CheckName):
+        settings = config.check(name)
+        found |= {f"{name}.reads": settings.reads, f"{name}.ignores": settings.ignores}
+    return {key: globs for key, globs in found.items() if globs}
+
+
+def from_pyproject(pyproject: Mapping[str, Any], name: str = "pyproject.toml") -> Config:
+    """Return the settings that a source's ``pyproject.toml`` holds, or the defaults.
+
+    Raises:
+        ConfigError: A key or a value is wrong.
+    """
     tool = pyproject.get("tool", {})
     table = tool.get("llm-pipeline", {}) if isinstance(tool, Mapping) else {}
-    return from_tables(table, f"[{TABLE}] of pyproject.toml")
+    return from_tables(table, f"[{TABLE}] of {name}")
 
 
 def from_text(text: str, name: str) -> Config:
@@ -159,7 +204,16 @@ def from_text(text: str, name: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         message = f"{name} is not valid TOML: {error}. Correct it and run again."
         raise ConfigError(message) from None
-    return from_pyproject(tables) if "tool" in tables else from_tables(tables, name)
+    tool = tables.get("tool")
+    if tool is None:
+        return from_tables(tables, name)
+    if not isinstance(tool, Mapping) or "llm-pipeline" not in tool:
+        raise ConfigError(f"{name} holds no [{TABLE}]; add it, or write its keys at the top.")
+    beside = sorted(set(tables) & set(Config.__struct_encode_fields__))
+    if beside:
+        shown = ", ".join(f"`{key}`" for key in beside)
+        raise ConfigError(f"{name}: {shown} stands outside of its [{TABLE}]; move it there.")
+    return from_pyproject(tables, name)
 
 
 def from_file(path: Path) -> Config:
@@ -170,58 +224,9 @@ def from_file(path: Path) -> Config:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"The configuration {path} can't be read ({error}); give --config a TOML file."
+    except OSError as error:
+        message = f"The configuration {path} can't be read: {error.strerror}."
         raise ConfigError(message) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"The configuration {path} is no UTF-8 text.") from None
     return from_text(text, str(path))
-
-
-def _explain(problem: str, where: str) -> str:
-    match = re.match(r"(?s)(?P<what>.*?)(?: - at `(?P<at>[^`]*)`)?$", problem)
-    what, at = (match["what"], match["at"] or "$") if match else (problem, "$")
-    keys = [part for part in re.split(r"[.\[\]]+", at.removeprefix("$")) if part]
-    unknown = re.search(r"unknown field `([^`]*)`", what)
-    struct = _struct_at(keys)
-    if unknown and struct:
-        allowed = sorted(struct.__struct_encode_fields__)
-        close = difflib.get_close_matches(unknown[1], allowed, n=1)
-        hint = f" Did you mean `{close[0]}`?" if close else ""
-        key = ".".join([*keys, unknown[1]])
-        return f"{where}: unknown key `{key}`.{hint} Allowed here: {', '.join(allowed)}."
-    allowed_text = ""
-    if "enum value" in what or "Invalid enum" in what:
-        choices = _choices_at(keys)
-        allowed_text = f" Allowed: {', '.join(choices)}." if choices else ""
-    key = ".".join(key for key in keys if key != "...") or "the table"
-    return f"{where}: `{key}`: {what}.{allowed_text}"
-
-
-def _annotation_at(keys: list[str]) -> Any:  # noqa: ANN401 - an annotation can be any object
-    from typing import get_type_hints
-
-    kind: Any = Config
-    for key in keys:
-        if key == "...":
-            arguments = getattr(kind, "__args__", ())
-            kind = arguments[-1] if arguments else None
-            continue
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            break
-        names = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
-        kind = get_type_hints(kind).get(names.get(key, ""))
-    return kind
-
-
-def _struct_at(keys: list[str]) -> type[msgspec.Struct] | None:
-    kind = _annotation_at(keys)
-    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
-
-
-def _choices_at(keys: list[str]) -> list[str]:
-    found: list[str] = []
-    pending = [_annotation_at(keys)]
-    while pending:
-        kind = pending.pop()
-        pending += [part for part in getattr(kind, "__args__", ()) if not isinstance(part, str)]
-        found += [part for part in getattr(kind, "__args__", ()) if isinstance(part, str)]
-    return found

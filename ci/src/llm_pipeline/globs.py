@@ -79,7 +79,10 @@ def _pattern(glob: str, shown: str) -> re.Pattern[str]:
         text += _translated(part)
         end = part.end()
     if end != len(glob) or not glob:
-        raise ConfigError(f"{shown!r} is no glob: close its `[`, and write a literal one as `\\[`.")
+        raise ConfigError(
+            f"{shown!r} is no glob: close its `[`; where `[`, `!` or `\\` stands for itself, put a "
+            "`\\` before it."
+        )
     try:
         return _below(text)
     except re.error:
