@@ -144,18 +144,24 @@ def test_pyproject_without_a_table() -> None:
         ("[lint]\ncoverage-floor = 3", f"unknown key `lint.coverage-floor`. {IN_CHECK}"),
         (
             "[test]\ncoverge = true",
-            "unknown key `test.coverge`. Did you mean `coverage`? Allowed here: command, coverage, "
-            "coverage-floor, env, ignores, reads, red-control, timeout.",
+            (
+                "unknown key `test.coverge`. Did you mean `coverage`? Allowed here: command, coverage, "
+                "coverage-floor, env, ignores, reads, red-control, timeout."
+            ),
         ),
         (
             "[gitleaks]\ncommand = 'true'",
-            "unknown key `gitleaks.command`. Allowed here: baseline, env, ignores, range, reads, "
-            "red-control, rules, timeout.",
+            (
+                "unknown key `gitleaks.command`. Allowed here: baseline, env, ignores, range, reads, "
+                "red-control, rules, timeout."
+            ),
         ),
         (
             "[install]\nmanger = 'uv'",
-            "unknown key `install.manger`. Did you mean `manager`? Allowed here: commands, env, "
-            "extras, groups, inputs, manager, project, projects, requirements.",
+            (
+                "unknown key `install.manger`. Did you mean `manager`? Allowed here: commands, env, "
+                "extras, groups, inputs, manager, project, projects, requirements."
+            ),
         ),
         (
             "[images]\npyhton = 'x'",
@@ -163,13 +169,17 @@ def test_pyproject_without_a_table() -> None:
         ),
         (
             "[jobs.ct]\ncommand = 'a'\ntimeuot = 3",
-            "unknown key `jobs.ct.timeuot`. Did you mean `timeout`? Allowed here: command, env, "
-            "secrets, timeout.",
+            (
+                "unknown key `jobs.ct.timeuot`. Did you mean `timeout`? Allowed here: command, env, "
+                "secrets, timeout."
+            ),
         ),
         (
             "[jobs.ok]\ncommand = 'a'\n[jobs.'not ok']\ncomand = 'b'",
-            "unknown key `jobs['not ok'].comand`. Did you mean `command`? Allowed here: command, "
-            "env, secrets, timeout.",
+            (
+                "unknown key `jobs['not ok'].comand`. Did you mean `command`? Allowed here: command, "
+                "env, secrets, timeout."
+            ),
         ),
     ],
 )
@@ -193,8 +203,10 @@ def test_unknown_key(text: str, message: str) -> None:
         ("checks = []", f"`checks`: should be a list that is not empty. {CHECK_NAMES}"),
         (
             "[install]\nmanager = 'conda'",
-            "`install.manager`: should be one of those known, not 'conda'. Allowed: uv, poetry, "
-            "pip, none.",
+            (
+                "`install.manager`: should be one of those known, not 'conda'. Allowed: uv, poetry, "
+                "pip, none."
+            ),
         ),
         ("python = 3.12", "`python`: should be text, but it is a number without quotes."),
         (
@@ -209,8 +221,10 @@ def test_unknown_key(text: str, message: str) -> None:
         ("[jobs.ct]\ntimeout = 3", "`jobs.ct` lacks `command`, which is needed."),
         (
             "[jobs.ct]\ncommand = 'x'\nsecrets = ['A', 'a b']",
-            "`jobs.ct.secrets[1]`: should be the name of a variable: letters, digits and _, not "
-            "'a b'.",
+            (
+                "`jobs.ct.secrets[1]`: should be the name of a variable: letters, digits and _, not "
+                "'a b'."
+            ),
         ),
         (
             "[jobs.ct]\ncommand = 'x'\nenv = { A = '', B = true }",
@@ -254,8 +268,10 @@ def test_unknown_key(text: str, message: str) -> None:
         ),
         (
             "[lint]\nreads = ['[a']",
-            "`lint.reads`: '[a' is no glob: close its `[`; where `[`, `!` or `\\` stands for itself, "
-            "put a `\\` before it.",
+            (
+                "`lint.reads`: '[a' is no glob: close its `[`; where `[`, `!` or `\\` stands for "
+                "itself, put a `\\` before it."
+            ),
         ),
         (
             "[install]\nproject = ['[z-a]']",
@@ -263,8 +279,10 @@ def test_unknown_key(text: str, message: str) -> None:
         ),
         (
             "[test]\ncoverage = false\ncoverage-floor = 80",
-            "`test.coverage-floor` needs a measured coverage: remove the floor, or `test.coverage = "
-            "false`.",
+            (
+                "`test.coverage-floor` needs a measured coverage: remove the floor, or "
+                "`test.coverage = false`."
+            ),
         ),
     ],
 )
