@@ -145,22 +145,22 @@ def test_pyproject_without_a_table() -> None:
         (
             "[test]\ncoverge = true",
             (
-                "unknown key `test.coverge`. Did you mean `coverage`? Allowed here: command, coverage, "
-                "coverage-floor, env, ignores, reads, red-control, timeout."
+                "unknown key `test.coverge`. Did you mean `coverage`? Allowed here: command, "
+                "coverage, coverage-floor, env, ignores, reads, red-control, timeout."
             ),
         ),
         (
             "[gitleaks]\ncommand = 'true'",
             (
-                "unknown key `gitleaks.command`. Allowed here: baseline, env, ignores, range, reads, "
-                "red-control, rules, timeout."
+                "unknown key `gitleaks.command`. Allowed here: baseline, env, ignores, range, "
+                "reads, red-control, rules, timeout."
             ),
         ),
         (
             "[install]\nmanger = 'uv'",
             (
-                "unknown key `install.manger`. Did you mean `manager`? Allowed here: commands, env, "
-                "extras, groups, inputs, manager, project, projects, requirements."
+                "unknown key `install.manger`. Did you mean `manager`? Allowed here: commands, "
+                "env, extras, groups, inputs, manager, project, projects, requirements."
             ),
         ),
         (
@@ -170,15 +170,15 @@ def test_pyproject_without_a_table() -> None:
         (
             "[jobs.ct]\ncommand = 'a'\ntimeuot = 3",
             (
-                "unknown key `jobs.ct.timeuot`. Did you mean `timeout`? Allowed here: command, env, "
-                "secrets, timeout."
+                "unknown key `jobs.ct.timeuot`. Did you mean `timeout`? Allowed here: command, "
+                "env, secrets, timeout."
             ),
         ),
         (
             "[jobs.ok]\ncommand = 'a'\n[jobs.'not ok']\ncomand = 'b'",
             (
-                "unknown key `jobs['not ok'].comand`. Did you mean `command`? Allowed here: command, "
-                "env, secrets, timeout."
+                "unknown key `jobs['not ok'].comand`. Did you mean `command`? Allowed here: "
+                "command, env, secrets, timeout."
             ),
         ),
     ],
@@ -204,8 +204,8 @@ def test_unknown_key(text: str, message: str) -> None:
         (
             "[install]\nmanager = 'conda'",
             (
-                "`install.manager`: should be one of those known, not 'conda'. Allowed: uv, poetry, "
-                "pip, none."
+                "`install.manager`: should be one of those known, not 'conda'. Allowed: uv, "
+                "poetry, pip, none."
             ),
         ),
         ("python = 3.12", "`python`: should be text, but it is a number without quotes."),
@@ -222,8 +222,8 @@ def test_unknown_key(text: str, message: str) -> None:
         (
             "[jobs.ct]\ncommand = 'x'\nsecrets = ['A', 'a b']",
             (
-                "`jobs.ct.secrets[1]`: should be the name of a variable: letters, digits and _, not "
-                "'a b'."
+                "`jobs.ct.secrets[1]`: should be the name of a variable: letters, digits and _, "
+                "not 'a b'."
             ),
         ),
         (
