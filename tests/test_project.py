@@ -71,14 +71,13 @@ def test_ruff_has_every_rule_and_a_reason_for_each_exception() -> None:
 
 def test_suppressions_have_a_code_and_a_reason() -> None:
     """A line that silences a tool names the rule and says why."""
-    reasoned = re.compile(
-        r"# (noqa: [A-Z]+\d+|type: ignore\[[a-z, -]+\]|pragma: no cover) +(-|#) \w+"
-    )
+    rules = r"noqa: [A-Z]+\d+(, [A-Z]+\d+)*|type: ignore\[[a-z, -]+\]|pragma: no cover"
+    reasoned = re.compile(rf"# (ruff: )?({rules}) +(-|#) \w+")
     silenced = [
         f"{file.relative_to(ROOT)}: {line.strip()}"
         for file in sources("*.py")
         for line in file.read_text().splitlines()
-        if re.search(r"# *(noqa|type: ignore|pragma: no cover)", line)
+        if re.search(r"# *(ruff: *)?(noqa|type: ignore|pragma: no cover)", line)
     ]
     assert [line for line in silenced if not reasoned.search(line)] == []
 
