@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from llm_pipeline.config import Config, LeakSettings
 from llm_pipeline.environments import DATA
 from llm_pipeline.facts import Facts
 from llm_pipeline.graph import Execution, settle
-from llm_pipeline.model import CheckResult
+from llm_pipeline.model import CheckResult, Verdict
 from llm_pipeline.plan import make_plan
 from llm_pipeline.script import Places, script
 from llm_pipeline.source import list_source
 from llm_pipeline.workspace import copy_source
 
+Git = Callable[..., str]
 SHELLS = ("sh", *(shell for shell in ("busybox", "dash", "bash") if shutil.which(shell)))
 RULES = """
 [[rules]]
@@ -35,6 +37,24 @@ this kind, so the red control needs the rules of the package."""
 def made_up() -> str:
     """Return a value that the rule of these tests finds and no scanner's own does."""
     return f"leak_{secrets.token_hex(12)}"
+
+
+def commit(git: Git, folder: Path, files: dict[str, str], message: str) -> str:
+    """Commit files and return the commit's id."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git("add", "--all", cwd=folder)
+    git("commit", "--quiet", "--allow-empty", "--message", message, cwd=folder)
+    return git("rev-parse", "HEAD", cwd=folder)
+
+
+def repository(git: Git, folder: Path) -> Path:
+    """Make a repository with one commit and no leak."""
+    folder.mkdir()
+    git("init", "--quiet", cwd=folder)
+    commit(git, folder, {"app.py": "x = 1\n", "README.md": "An app.\n"}, "first")
+    return folder
 
 
 @dataclass
@@ -105,3 +125,28 @@ def sarif_results(result: CheckResult) -> list[dict[str, object]]:
     document = json.loads(result.files["gitleaks.sarif"])
     found: list[dict[str, object]] = document["runs"][0]["results"]
     return found
+
+
+def assert_found(result: CheckResult, secret: str, *paths: str) -> None:
+    """The check failed for a leak at each of these paths, and nowhere shows the secret."""
+    assert result.verdict is Verdict.FAILED, result.summary
+    assert [finding.path for finding in result.findings] == list(paths)
+    assert secret in result.secrets
+    assert secret not in everything(result)
+
+
+def assert_error(result: CheckResult, *said: str) -> None:
+    """The check could not look, says so in one line, and still has its report."""
+    assert result.verdict is Verdict.ERROR, result.summary
+    for text in said:
+        assert text in result.summary
+    assert "\n" not in result.summary
+    assert sarif_results(result) == []
+    assert result.exit_code == 3
+
+
+def leave_a_leak(git: Git, source: Path) -> None:
+    """Leave a leak in the history only."""
+    commit(git, source, {"key.py": made_up()}, "leak")
+    (source / "key.py").unlink()
+    commit(git, source, {}, "hide it")

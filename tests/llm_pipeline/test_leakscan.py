@@ -1,49 +1,29 @@
 """Where a leak can hide: every place is scanned, and what is allowed is not reported."""
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from llm_pipeline import gitleaks
 from llm_pipeline.config import LeakSettings
-from llm_pipeline.model import CheckResult, Control, Verdict
-from tests.llm_pipeline.scanning import RULES, SHELLS, Scan, everything, made_up, sarif_results
-
-Git = Callable[..., str]
-ALLOW = "gitleaks" + ":allow"
+from llm_pipeline.model import Verdict
+from tests.llm_pipeline.scanning import (
+    RULES,
+    SHELLS,
+    Git,
+    Scan,
+    assert_found,
+    commit,
+    made_up,
+    repository,
+    sarif_results,
+)
 
 
 @pytest.fixture
 def source(tmp_path: Path, git: Git) -> Path:
     """A repository with one commit and no leak."""
-    folder = tmp_path / "source"
-    folder.mkdir()
-    git("init", "--quiet", cwd=folder)
-    commit(git, folder, {"app.py": "x = 1\n", "README.md": "An app.\n"}, "first")
-    return folder
-
-
-def commit(git: Git, folder: Path, files: dict[str, str], message: str) -> str:
-    """Commit files and return the commit's id."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    git("add", "--all", cwd=folder)
-    git("commit", "--quiet", "--allow-empty", "--message", message, cwd=folder)
-    return git("rev-parse", "HEAD", cwd=folder)
-
-
-def assert_found(result: CheckResult, secret: str, *paths: str) -> None:
-    """The check failed for a leak at each of these paths, and nowhere shows the secret."""
-    assert result.verdict is Verdict.FAILED, result.summary
-    assert [finding.path for finding in result.findings] == list(paths)
-    assert secret in result.secrets
-    assert secret not in everything(result)
+    return repository(git, tmp_path / "source")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -111,68 +91,6 @@ def test_leak_on_a_detached_head(source: Path, tmp_path: Path, git: Git) -> None
     (source / "head.py").unlink()
     commit(git, source, {}, "hide it")
     assert_found(Scan(source, tmp_path).run(), secret, "head.py")
-
-
-def test_leak_that_a_merge_adds(source: Path, tmp_path: Path, git: Git) -> None:
-    """A merge can add what is in neither of its parents; plain `git log -p` shows none of it."""
-    secret = made_up()
-    git("switch", "--quiet", "--create", "side", cwd=source)
-    commit(git, source, {"side.py": "y = 1\n"}, "side")
-    git("switch", "--quiet", "main", cwd=source)
-    commit(git, source, {"main.py": "z = 1\n"}, "main")
-    git("merge", "--quiet", "--no-commit", "side", cwd=source)
-    merge = commit(git, source, {"evil.py": secret}, "merge")
-    (source / "evil.py").unlink()
-    commit(git, source, {}, "hide it")
-    result = Scan(source, tmp_path).run()
-    assert_found(result, secret, "evil.py")
-    assert merge[:10] in result.findings[0].message
-
-
-def conflict(git: Git, source: Path, resolution: str) -> str:
-    """Merge a branch with a conflict in `src/app.py`, resolve it so, and hide it afterwards."""
-    commit(git, source, {"src/app.py": "x = 1\n"}, "base")
-    git("switch", "--quiet", "--create", "side", cwd=source)
-    commit(git, source, {"src/app.py": "x = 2\n"}, "side")
-    git("switch", "--quiet", "main", cwd=source)
-    commit(git, source, {"src/app.py": "x = 3\n"}, "main")
-    with pytest.raises(subprocess.CalledProcessError):
-        git("merge", "--quiet", "side", cwd=source)
-    merge = commit(git, source, {"src/app.py": resolution}, "merge")
-    commit(git, source, {"src/app.py": "x = 4\n"}, "hide it")
-    return merge
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_leak_in_the_resolution_of_a_conflict(
-    source: Path, tmp_path: Path, git: Git, shell: str
-) -> None:
-    """What a conflict's resolution adds is found, under the file's own path."""
-    secret = made_up()
-    merge = conflict(git, source, f"x = 3\nKEY = '{secret}'\n")
-    result = Scan(source, tmp_path, shell=shell).run()
-    assert_found(result, secret, "src/app.py")
-    assert result.findings[0].line == 2
-    assert merge[:10] in result.findings[0].message
-
-
-def test_allowed_path_holds_in_a_conflict_too(source: Path, tmp_path: Path, git: Git) -> None:
-    """An allow-list of paths sees the same path in a merge with a conflict as everywhere."""
-    conflict(git, source, f"KEY = '{made_up()}'\n")
-    rules = RULES + "[[allowlists]]\npaths = ['''^src/''']\n"
-    assert Scan(source, tmp_path, rules=rules).run().verdict is Verdict.PASSED
-
-
-def test_leak_that_a_merge_of_three_adds(source: Path, tmp_path: Path, git: Git) -> None:
-    """A merge of more than two parents is scanned; git can't show what it adds to an automatic one.
-
-    A stash with untracked files is such a commit.
-    """
-    secret = made_up()
-    (source / "app.py").write_text(f"KEY = '{secret}'\n")
-    (source / "new.py").write_text("y = 1\n")
-    git("stash", "--quiet", "--include-untracked", cwd=source)
-    assert_found(Scan(source, tmp_path).run(), secret, "app.py")
 
 
 def test_leak_in_a_commit_message(source: Path, tmp_path: Path, git: Git) -> None:
@@ -317,21 +235,6 @@ def test_range(source: Path, tmp_path: Path, git: Git) -> None:
     assert_found(result, kept, "kept.py")
     assert result.secrets == {kept}
     assert "in 1 commit and the working tree" in result.summary
-
-
-def test_the_source_is_left_alone(source: Path, tmp_path: Path) -> None:
-    """Nothing in the user's repository changes, not even git's index."""
-    (source / "app.py").write_text("x = 2\n")
-
-    def state() -> dict[str, tuple[int, int]]:
-        return {
-            str(path): (path.stat().st_mtime_ns, path.stat().st_size)
-            for path in [source, *source.rglob("*")]
-        }
-
-    before = state()
-    Scan(source, tmp_path).run()
-    assert state() == before
 
 
 def test_called_from_a_git_hook(source: Path, tmp_path: Path, git: Git) -> None:

@@ -62,6 +62,7 @@ begin() {
   scan=$out/repository
   export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_ATTR_NOSYSTEM=1 HOME="$scan" \
     XDG_CONFIG_HOME="$scan" GIT_DIR="$scan/.git" GIT_INDEX_FILE="$scan/.git/index" GIT_PAGER=cat \
+    GIT_LITERAL_PATHSPECS=1 \
     GIT_AUTHOR_NAME=working-tree GIT_AUTHOR_EMAIL=working-tree@localhost \
     GIT_COMMITTER_NAME=working-tree GIT_COMMITTER_EMAIL=working-tree@localhost
   git init -q --template= --object-format="$1" "$scan" > "$out/git.err" 2>&1 || broken
@@ -174,6 +175,8 @@ look() {
   # Its counts include commits of our own and the planted leaks.
   sed '/ leaks found/d; / commits scanned/d' "$out/gitleaks.log"
   complaint=$(sed -n 's/^[^ ]* ERR //p; s/^[^ ]* FTL //p' "$out/gitleaks.log" | head -n 1)
+  killed=$(sed -n 's/.*git log ended with \(1[3-9][0-9]\)$/\1/p' "$out/gitleaks.log")
+  [ -z "$killed" ] || fail "git was killed while it read the history (exit code $killed); run again with more memory."
   case $complaint in
     '[git] '*) printf '%s\n' "${complaint#* }" > "$out/git.err"; broken ;;
     *aseline*) fail "The baseline $baseline is no report of gitleaks ($complaint); make it with \`gitleaks git --redact --report-format=json --report-path=$baseline\`." ;;
@@ -201,8 +204,7 @@ finish() {
   exit 0
 }
 
-export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_REPLACE_OBJECTS=1 \
-  GIT_LITERAL_PATHSPECS=1
+export LC_ALL=C GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_REPLACE_OBJECTS=1
 # Set where a git hook calls the pipeline; they would name another repository.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_COMMON_DIR GIT_PREFIX \
   GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_NAMESPACE GIT_EXTERNAL_DIFF GIT_DIFF_OPTS
@@ -240,7 +242,7 @@ head=$(theirs rev-parse --quiet --verify 'HEAD^{commit}') || head=''
   fail "The repository has no commits yet, so there is no history to scan; commit first."
 heads=$(theirs worktree list --porcelain | sed -n 's/^HEAD //p' | grep -v '^0*$')
 [ -n "$apart" ] || prefix=$(theirs rev-parse --show-prefix) || prefix=''
-if [ -n "$prefix" ] && theirs check-ignore --quiet .; then
+if [ -n "$prefix" ] && theirs check-ignore --quiet "$repo"; then
   fail "The source lies in a folder that the repository around it ignores, so it has no history of its own to scan. Run \`git init\` in it and commit."
 fi
 revisions=--all
