@@ -121,6 +121,13 @@ def test_without_findings_the_end_of_the_log_is_shown() -> None:
     assert lines[42:] == ["error: gitleaks (broken)"]
 
 
+def test_an_error_shows_its_log_beside_its_findings() -> None:
+    """What was found may not be why the check could not look."""
+    finding = Finding("a.py", 1, "R", "m")
+    check = result("gitleaks", Verdict.ERROR, summary="x", findings=(finding,), log="why\n")
+    assert show(run_of(check))[1:3] == ["  a.py:1: R m", "  | why"]
+
+
 def test_many_findings_are_cut_with_their_number() -> None:
     """A terminal is no place for a thousand lines."""
     findings = tuple(Finding("a.py", n, "R", "m") for n in range(1, 1001))

@@ -110,6 +110,14 @@ def test_each_line_of_a_key_is_masked_but_not_its_short_lines() -> None:
     assert "-----" in shown
 
 
+@pytest.mark.parametrize("write", [json.dumps, repr, ascii, quote, WRITERS["XML attribute"]])
+def test_a_secret_with_line_ends_is_masked_in_one_line(write: Callable[[str], str]) -> None:
+    """Escaped, its lines are not lines any more; here each is too short to count alone."""
+    secret = "\n".join(secrets.token_hex(3) for _ in range(5))
+    shown = Mask([secret]).text(f"a {write(secret)} b")
+    assert not any(line in shown for line in secret.split("\n"))
+
+
 def test_the_longest_secret_is_masked_first() -> None:
     """A secret that begins with another leaves no tail."""
     short = secrets.token_hex(8)
