@@ -25,9 +25,9 @@ FACT_FILES: Final = (
     ".mypy.ini",
     "*ruff.toml",
     ".ruff.toml",
+    "*pytest.toml",
     "*.lock",
-    "requirements*.txt",
-    "requirements/**",
+    "**/*requirements*",
     "setup.py",
     "noxfile.py",
     "Makefile",
@@ -36,7 +36,9 @@ FACT_FILES: Final = (
     "scripts/**",
     ".pre-commit-config.yaml",
     ".github/**",
-    ".gitleaks*",
+    "zizmor.y*ml",
+    "*gitleaks.toml",
+    ".gitignore",
     ".git",
     ".python-version",
     "**/conftest.py",
@@ -47,7 +49,7 @@ _SCRIPTS = re.compile(
     r"^(noxfile\.py|tox\.ini|Makefile|[Jj]ustfile|Taskfile\.ya?ml|scripts/.*|"
     r"\.pre-commit-config\.yaml|\.github/workflows/.*\.ya?ml)$"
 )
-_REQUIREMENTS = re.compile(r"^(requirements[^/]*\.(txt|lock|in)|requirements/.*\.(txt|in))$")
+_REQUIREMENTS = re.compile(r"^([^/]*requirements[^/]*\.(txt|lock|in)|requirements/.*\.(txt|in))$")
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
 
 
@@ -60,6 +62,27 @@ def requirement_name(requirement: str) -> str:
     """Return the normalised name at the head of a requirement line, or an empty text."""
     match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return canonical(match[1].rstrip("._-")) if match else ""
+
+
+def _names(lines: object) -> frozenset[str]:
+    """Return the names in a list, or in the lines of a text; what is no text is passed over."""
+    if isinstance(lines, str):
+        lines = lines.splitlines()
+    texts = [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
+    return frozenset(filter(None, map(requirement_name, texts)))
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    """Return a table as it is, and an empty one for anything else: other tools will complain."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _read(path: Path) -> str:
+    try:
+        # A named pipe would make us wait.
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""
 
 
 @dataclass(frozen=True)
@@ -85,11 +108,7 @@ class Facts:
     def text(self, name: str) -> str:
         """Return a file's text, empty where it is missing; bytes that are no UTF-8 are replaced."""
         if name not in self._texts:
-            try:
-                found = (self.root / name).read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                found = ""
-            self._texts[name] = found
+            self._texts[name] = _read(self.root / name)
         return self._texts[name]
 
     def toml(self, name: str) -> dict[str, Any]:
@@ -130,29 +149,26 @@ class Facts:
     @cached_property
     def groups(self) -> dict[str, frozenset[str]]:
         """Normalised requirement names by dependency group (PEP 735), includes resolved."""
-        raw = self.pyproject.get("dependency-groups", {})
+        raw = _table(self.pyproject.get("dependency-groups"))
+        normal = {canonical(group): entries for group, entries in raw.items()}
 
         def names(group: str, seen: frozenset[str]) -> frozenset[str]:
-            found: set[str] = set()
-            for entry in raw.get(group, []):
-                if isinstance(entry, str):
-                    found.add(requirement_name(entry))
-                elif isinstance(entry, Mapping) and entry.get("include-group") not in seen:
-                    included = str(entry.get("include-group"))
+            entries = normal.get(group)
+            found = _names(entries)
+            for entry in entries if isinstance(entries, list) else ():
+                included = canonical(str(_table(entry).get("include-group", "")))
+                if included not in seen:
                     found |= names(included, seen | {included})
-            return frozenset(found)
+            return found
 
-        return {group: names(group, frozenset({group})) for group in raw}
+        return {group: names(canonical(group), frozenset({canonical(group)})) for group in raw}
 
     @cached_property
     def extras(self) -> dict[str, frozenset[str]]:
         """Normalised requirement names by extra of the project."""
-        project = self.pyproject.get("project", {})
-        extras = project.get("optional-dependencies", {}) if isinstance(project, Mapping) else {}
-        return {
-            extra: frozenset(requirement_name(line) for line in lines)
-            for extra, lines in extras.items()
-        }
+        project = _table((self.table("project") or {}).get("optional-dependencies"))
+        setup = self.ini("setup.cfg").get("options.extras_require", {})
+        return {extra: _names(lines) for extra, lines in {**setup, **project}.items()}
 
     @cached_property
     def requirements(self) -> frozenset[str]:
@@ -160,16 +176,15 @@ class Facts:
         found: set[str] = set()
         for names in (*self.groups.values(), *self.extras.values()):
             found |= names
-        project = self.pyproject.get("project", {})
-        found |= {requirement_name(line) for line in project.get("dependencies", [])}
+        found |= _names((self.table("project") or {}).get("dependencies"))
+        found |= _names(self.ini("setup.cfg").get("options", {}).get("install_requires"))
         poetry = self.table("tool.poetry") or {}
-        tables = [poetry.get("dependencies"), poetry.get("dev-dependencies")]
-        tables += [group.get("dependencies") for group in poetry.get("group", {}).values()]
-        for table in tables:
-            found |= {canonical(name) for name in table or {}}
+        for group in (poetry, *_table(poetry.get("group")).values()):
+            for key in ("dependencies", "dev-dependencies"):
+                found |= {canonical(name) for name in _table(_table(group).get(key))}
         for name in self.files:
             if _REQUIREMENTS.match(name):
-                found |= {requirement_name(line) for line in self.text(name).splitlines()}
+                found |= _names(self.text(name))
         for lock in ("uv.lock", "poetry.lock"):
             found |= {
                 canonical(name)
@@ -188,14 +203,15 @@ class Facts:
         A frozen revision is read from its comment; a commit without one tells no version.
         """
         pattern = (
-            rf"repo:\s*\S*{re.escape(repository)}\s*\n"
-            r"\s*rev:\s*(\S+)(?:\s*#\s*frozen:\s*(\S+))?"
+            rf"\brepo:[ \t]*[\"']?\S*/{re.escape(repository)}(?:\.git)?/?[\"']?[ \t]*(?:#.*)?\n"
+            r"(?:[ \t]*(?:#.*)?\n)*[ \t]*rev:[ \t]*[\"']?([^\s\"'#]+)[\"']?"
+            r"(?:[ \t]*#[ \t]*frozen:[ \t]*(\S+))?"
         )
         match = re.search(pattern, self.text(".pre-commit-config.yaml"))
         if not match:
             return None
-        version = (match[2] or match[1]).strip("\"'").removeprefix("v")
-        return version if re.fullmatch(r"\d+(\.\d+)+", version) else None
+        version = (match[2] or match[1]).removeprefix("v")
+        return version if re.fullmatch(r"\d+(\.\d+)+((a|b|rc)\d+)?", version) else None
 
     @cached_property
     def python_files(self) -> tuple[str, ...]:
@@ -218,8 +234,8 @@ class Facts:
     def packages(self) -> tuple[str, ...]:
         """Folders of the import packages that the source is about, for example ``src/attr``.
 
-        A package at the root or in a ``src`` folder (of the root or one level down) counts;
-        tests, docs, examples and benchmarks don't.
+        A package at the root or in a ``src`` folder anywhere counts; tests, docs, examples and
+        benchmarks don't.
         """
         aside = {"tests", "test", "docs", "doc", "examples", "example", "benchmarks", "bench"}
         found = []
@@ -228,9 +244,7 @@ class Facts:
             folders = path.parts[:-1]
             if path.name not in {"__init__.py", "__init__.pyi"} or not folders:
                 continue
-            top = len(folders) == 1 and folders[0] not in aside
-            in_src = len(folders) in {2, 3} and folders[-2] == "src" and folders[0] not in aside
-            if top or in_src:
+            if (len(folders) == 1 or folders[-2] == "src") and not aside.intersection(folders):
                 found.append(str(path.parent))
         return tuple(sorted(set(found)))
 
