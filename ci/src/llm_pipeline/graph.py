@@ -135,7 +135,7 @@ def _controlled(
         return Control.NOT_RUN, replace(judgement, verdict=Verdict.ERROR, summary=summary)
     seen = planned.judge(Observed(out, codes))
     found = planned.custom or any(is_planted(finding.path) for finding in seen.findings)
-    if seen.verdict is Verdict.FAILED and found and any(codes):
+    if seen.verdict is Verdict.FAILED and found and all(codes):
         return Control.SEEN, judgement
     command = planned.red[0]
     cause = likely_cause(planned.name, facts, command)

@@ -29,6 +29,10 @@ MANIFESTS: Final = (
 _TOOLS: Final = frozenset({"pytest", "pytest-cov", "coverage", "mypy", "ruff"})
 _CHOSEN: Final = re.compile(r"dev|tests?|testing|lint|typing|types|mypy|cov|coverage|checks?|ci")
 _ASIDE: Final = re.compile(r"docs?|bench|random|pyright|ty$|pyrefly|release|watch|auto")
+_PIP: Final = (
+    *("pip", "--python", "{env}/bin/python"),
+    *("install", "--no-input", "--progress-bar=off"),
+)
 _REQUIREMENTS: Final = (
     "requirements.lock",
     "requirements.txt",
@@ -139,15 +143,28 @@ def _uv(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], .
     return ((*sync, *without),), (sync,)
 
 
-def _poetry(_facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    install: tuple[str, ...] = ("poetry", "install", "--no-interaction", "--no-ansi")
-    install += tuple(part for name in settings.extras or () for part in ("--extras", name))
-    install += tuple(part for name in settings.groups or () for part in ("--with", name))
-    return ((*install, "--no-root"),), (install,)
+def _poetry(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """Poetry says what its lock holds, pip fetches it: so an index that only pip knows serves."""
+    poetry = facts.table("tool.poetry") or {}
+    groups = settings.groups
+    if groups is None:
+        groups = [
+            name
+            for name, group in poetry.get("group", {}).items()
+            if not group.get("optional", False)
+        ]
+        groups += ["dev"] if "dev-dependencies" in poetry else []
+    locked = "{env}/requirements.txt"
+    export: tuple[str, ...] = ("poetry", "export", "--no-interaction", "--no-ansi")
+    export += ("--format=requirements.txt", f"--output={locked}")
+    export += tuple(part for name in groups for part in ("--with", name))
+    export += tuple(part for name in settings.extras or () for part in ("--extras", name))
+    root = poetry.get("package-mode", True)
+    project: tuple[tuple[str, ...], ...] = ((*_PIP, "--no-deps", "-e", "."),) if root else ()
+    return (export, (*_PIP, "-r", locked)), project
 
 
 def _pip(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    pip = ("pip", "--python", "{env}/bin/python", "install", "--no-input", "--progress-bar=off")
     files = settings.requirements
     if files is None:
         files = [name for name in _REQUIREMENTS if facts.has(name)]
@@ -155,8 +172,8 @@ def _pip(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], 
     local = [name for name in files if _names_local(facts.text(name))]
     hashed = any("--hash=" in facts.text(name) for name in files)
     listed = tuple(part for name in files for part in ("-r", name))
-    dependencies: tuple[tuple[str, ...], ...] = ((*pip, *listed),) if files and not local else ()
-    project: tuple[tuple[str, ...], ...] = ((*pip, *listed),) if local else ()
+    dependencies: tuple[tuple[str, ...], ...] = ((*_PIP, *listed),) if files and not local else ()
+    project: tuple[tuple[str, ...], ...] = ((*_PIP, *listed),) if local else ()
     if local:
         return dependencies, project
     extras, groups = _picked(facts, settings)
@@ -167,7 +184,7 @@ def _pip(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], 
             folders = ["."] if _installable(facts) else []
         editable = tuple(part for folder in folders for part in ("-e", _path(folder)))
         options = ("--no-deps", *(("--no-build-isolation",) if _locks_backend(facts) else ()))
-        return dependencies, ((*pip, *options, *editable),) if editable else ()
+        return dependencies, ((*_PIP, *options, *editable),) if editable else ()
     suffix = f"[{','.join(extras)}]" if extras else ""
     folders = settings.projects if settings.projects is not None else ["."]
     editable = tuple(
@@ -176,7 +193,7 @@ def _pip(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], 
         if folder != "." or _installable(facts)
         for part in ("-e", _path(folder) + (suffix if folder == "." else ""))
     )
-    return dependencies, ((*pip, *editable, *grouped),) if editable or grouped else ()
+    return dependencies, ((*_PIP, *editable, *grouped),) if editable or grouped else ()
 
 
 def _locks_backend(facts: Facts) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from llm_pipeline import gitleaks
 from llm_pipeline.checks import BY_NAME, CHECKS, Check, Evidence
 from llm_pipeline.config import CheckSettings, Config, LeakSettings, TestSettings
+from llm_pipeline.defects import unseen_by_mypy
 from llm_pipeline.errors import UsageError
 from llm_pipeline.facts import Facts
 from llm_pipeline.install import InstallPlan, plan_install
@@ -178,8 +179,10 @@ def _commands(
     if settings.command is not None:
         return _override(check, settings)
     if check.name == "types":
-        commands = _expand(check.commands, "{targets}", type_targets(facts))
-        return commands, commands, False
+        targets = type_targets(facts)
+        red = (*targets, "{planted}") if unseen_by_mypy(facts) else targets
+        commands = _expand(check.commands, "{targets}", targets)
+        return commands, _expand(check.commands, "{targets}", red), False
     if check.name == "workflows":
         commands = _wanted_workflow_tools(check, facts, config)
         return commands, commands, False

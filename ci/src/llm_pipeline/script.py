@@ -69,6 +69,7 @@ def script(planned: Planned, places: Places) -> str:
         )
         lines += [
             f"if {passed}; then",
+            f"export COVERAGE_FILE={out}/red/.coverage",
             *(line for path, content in planned.plants for line in _plant(path, content)),
             *_run(planned.red, red),
             f"clock >>{out}/seconds",
