@@ -36,8 +36,9 @@ async def build(
     cwd: Path,
     extra: Mapping[str, str],
     log: Path,
+    pip: bool = True,
 ) -> Path:
-    """Make a virtual environment and fill it, unless it is already there and whole.
+    """Make a virtual environment, with pip in it or not, and fill it; a whole one is kept.
 
     Raises:
         InstallError: A command failed; what it printed goes along.
@@ -46,7 +47,8 @@ async def build(
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    venv = (sys.executable, "-m", "venv", str(folder))
+    without = () if pip else ("--without-pip",)
+    venv = (sys.executable, "-m", "venv", *without, str(folder))
     env = install_env(extra)
     for number, command in enumerate((venv, *commands)):
         finished = await run(command, cwd=cwd, env=env, log=log, append=number > 0)
@@ -142,7 +144,10 @@ async def source_environment(
         "UV_PYTHON_DOWNLOADS": "never",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    return await build(folder, commands, cwd=tree, extra=extra, log=slot / "environment.log")
+    log = slot / "environment.log"
+    # uv and poetry bring none either; making one takes longer than all the rest.
+    pip = plan.manager not in {"uv", "poetry"}
+    return await build(folder, commands, cwd=tree, extra=extra, log=log, pip=pip)
 
 
 def _forget_others(slot: Path, folder: Path) -> None:
