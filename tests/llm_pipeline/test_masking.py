@@ -118,6 +118,26 @@ def test_a_secret_with_line_ends_is_masked_in_one_line(write: Callable[[str], st
     assert not any(line in shown for line in secret.split("\n"))
 
 
+@pytest.mark.parametrize("dots", ["...", "\u2026"])
+def test_what_is_left_of_a_shortened_secret_is_masked(dots: str) -> None:
+    """Tools, pytest among them, put dots in the place of the middle, or of one end."""
+    for _ in range(50):
+        secret = secrets.token_urlsafe(30)
+        text = f"assert 'user:{secret}@host' == 'x'"
+        left, right = sorted(secrets.SystemRandom().sample(range(len(text)), 2))
+        shown = Mask([secret]).text(f"{text[:left]}{dots}{text[right:]}")
+        assert not any(secret[at : at + 5] in shown for at in range(len(secret) - 4))
+
+
+def test_dots_beside_other_text_hide_nothing() -> None:
+    """The progress of a tool, sentences, and what merely begins like a secret."""
+    secret = secrets.token_urlsafe(30)
+    text = (
+        f"....... [ 50%]\nLoading... done\n{secret[:4]}abc is no secret\nand so on... {secret[:3]}"
+    )
+    assert Mask([secret]).text(text) == text
+
+
 def test_the_longest_secret_is_masked_first() -> None:
     """A secret that begins with another leaves no tail."""
     short = secrets.token_hex(8)

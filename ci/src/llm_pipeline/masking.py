@@ -18,6 +18,9 @@ MASKED: Final = "***"
 _SHORTEST: Final = 4  # masking less would make a text unreadable and hide nothing
 _SHORTEST_VARIABLE: Final = 6
 _SHORTEST_LINE: Final = 8
+_SHORTEST_ABRIDGED: Final = 12
+_Form = tuple[str, str]
+"""Letters, and a pattern of what has to follow them."""
 _NAMED: Final = re.compile(
     r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)KEY"
     r"|(^|_)(KEYS?|AUTH|AUTHORIZATION|DSN|PASS|PWD|CREDS?|PAT|BEARER|COOKIE|WEBHOOK)(_|\d|$)",
@@ -33,17 +36,14 @@ class Mask:
     """Replaces secrets by ``***``: as they are, and as logs and reports write them.
 
     Written forms are each longer line of a secret with several, and the escapes of JSON, XML, URLs,
-    ``repr``, shells and base64 (at each of its three alignments).
+    ``repr``, shells and base64 (at each of its three alignments), and what is left of a secret
+    where ``...`` stands for the rest of it, as in pytest's messages.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            lines = [line for line in map(str.strip, secret.splitlines()) if line != secret]
-            for value in (secret.strip(), *lines):
-                shortest = _SHORTEST if value == secret.strip() else _SHORTEST_LINE
-                if len(value) >= shortest:
-                    forms.update(_forms(value))
+        values = set(_values(secrets))
+        forms = {(form, "") for value in values for form in _forms(value)}
+        forms.update(_abridged(values))
         self._pattern = re.compile(_pattern(sorted(forms, key=_longest_first))) if forms else None
 
     def text(self, text: str) -> str:
@@ -142,6 +142,16 @@ def _in_url(value: str) -> Iterator[str]:
         yield from (password, unquote(password))
 
 
+def _values(secrets: Iterable[str]) -> Iterator[str]:
+    """Yield what must not be shown: each secret, and each of its lines that says something."""
+    for secret in secrets:
+        lines = secret.strip().splitlines()
+        if len(secret.strip()) >= _SHORTEST:
+            yield secret.strip()
+        if len(lines) > 1:
+            yield from (line.strip() for line in lines if len(line.strip()) >= _SHORTEST_LINE)
+
+
 def _forms(secret: str) -> Iterator[str]:
     """Yield a secret as logs and reports may write it."""
     yield secret
@@ -176,17 +186,29 @@ def _base64(data: bytes) -> Iterator[str]:
             yield from (piece, piece.replace("+", "-").replace("/", "_"))
 
 
-def _longest_first(form: str) -> tuple[int, str]:
-    return -len(form), form
+def _abridged(values: Iterable[str]) -> Iterator[_Form]:
+    """Yield patterns of secrets' two ends around the dots that stand for their middle."""
+    long = [value for value in values if len(value) >= _SHORTEST_ABRIDGED]
+    for value in long:
+        yield value[:4], r"\S{0,200}?(?=\.{3}(?!\.)|…)"
+    if long:
+        ends = "|".join(sorted({re.escape(value[-4:]) for value in long}))
+        # Four dots or more are the progress of some tool.
+        yield "...", rf"(?<!\.{{4}})(?!\.)\S{{0,200}}?(?:{ends})"
+        yield "…", rf"\S{{0,200}}?(?:{ends})"
 
 
-def _pattern(forms: list[str], depth: int = 3) -> str:
+def _longest_first(form: _Form) -> tuple[int, _Form]:
+    return -len(form[0]), form
+
+
+def _pattern(forms: list[_Form], depth: int = 3) -> str:
     """Return a pattern of all forms, longest first; a tree by their first letters, to fail fast."""
     if depth == 0 or len(forms) == 1:
-        return "|".join(map(re.escape, forms))
-    by_first: dict[str, list[str]] = {}
-    for form in forms:
-        by_first.setdefault(form[0], []).append(form[1:])
+        return "|".join(re.escape(letters) + then for letters, then in forms)
+    by_first: dict[str, list[_Form]] = {}
+    for letters, then in forms:
+        by_first.setdefault(letters[:1], []).append((letters[1:], then))
     branches = (
         f"{re.escape(first)}(?:{_pattern(rest, depth - 1)})" for first, rest in by_first.items()
     )
