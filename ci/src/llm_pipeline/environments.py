@@ -36,9 +36,8 @@ async def build(
     cwd: Path,
     extra: Mapping[str, str],
     log: Path,
-    pip: bool = True,
 ) -> Path:
-    """Make a virtual environment, with pip in it or not, and fill it; a whole one is kept.
+    """Run the commands that make a virtual environment, unless it is already there and whole.
 
     Raises:
         InstallError: A command failed; what it printed goes along.
@@ -47,15 +46,17 @@ async def build(
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    without = () if pip else ("--without-pip",)
-    venv = (sys.executable, "-m", "venv", *without, str(folder))
     env = install_env(extra)
-    for number, command in enumerate((venv, *commands)):
+    for number, command in enumerate(commands):
         finished = await run(command, cwd=cwd, env=env, log=log, append=number > 0)
         if finished.exit_code:
             raise _failed(command, finished.exit_code, log)
     (folder / _MARK).touch()
     return folder
+
+
+def _venv(folder: Path, *options: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "venv", *options, str(folder))
 
 
 def _failed(command: Sequence[str], code: int, log: Path) -> InstallError:
@@ -79,7 +80,7 @@ async def tools(cache: Path, name: str, log: Path) -> Path:
     lock = DATA / f"{name}.lock"
     folder = cache / "tools" / f"{name}-{_digest([lock.read_bytes()])}"
     pip = (str(folder / "bin/python"), "-m", "pip", "install", "--no-input", "--progress-bar=off")
-    commands = ((*pip, "--require-hashes", "-r", str(lock)),)
+    commands = (_venv(folder), (*pip, "--require-hashes", "-r", str(lock)))
     return await _shared(folder, commands, log)
 
 
@@ -87,7 +88,7 @@ async def hooked_tool(cache: Path, tool: str, version: str, log: Path) -> Path:
     """Return the environment of a tool at the version that the source's pre-commit hooks pin."""
     folder = cache / "tools" / f"{tool}-{version}-{_digest([])}"
     pip = (str(folder / "bin/python"), "-m", "pip", "install", "--no-input", "--progress-bar=off")
-    return await _shared(folder, ((*pip, f"{tool}=={version}"),), log)
+    return await _shared(folder, (_venv(folder), (*pip, f"{tool}=={version}")), log)
 
 
 async def _shared(folder: Path, commands: Sequence[Sequence[str]], log: Path) -> Path:
@@ -145,9 +146,9 @@ async def source_environment(
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
     log = slot / "environment.log"
-    # uv and poetry bring none either; making one takes longer than all the rest.
-    pip = plan.manager not in {"uv", "poetry"}
-    return await build(folder, commands, cwd=tree, extra=extra, log=log, pip=pip)
+    # uv and poetry need no pip in it, and putting it there takes longer than all the rest.
+    venv = _venv(folder, *(("--without-pip",) if plan.manager in {"uv", "poetry"} else ()))
+    return await build(folder, (venv, *commands), cwd=tree, extra=extra, log=log)
 
 
 def _forget_others(slot: Path, folder: Path) -> None:
