@@ -40,8 +40,7 @@ def explain(problem: str, tables: object, root: type[msgspec.Struct]) -> str:
         root: The type that it was to be converted to.
     """
     what, _, at = problem.partition(" - at `")
-    at, in_key, outer = at.rstrip("`").partition("` in `")
-    keys, kind, value = _place(outer or at, tables, root)
+    keys, kind, value = _place(at.rstrip("`"), tables, root)
     key = "".join(keys).removeprefix(".")
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
         allowed = sorted(_bare(kind).__struct_encode_fields__)
@@ -50,18 +49,12 @@ def explain(problem: str, tables: object, root: type[msgspec.Struct]) -> str:
         return f"unknown key `{full}`.{hint} Allowed here: {', '.join(allowed)}."
     if missing := re.fullmatch(r"Object missing required field `(.*)`", what):
         return f"`{key}` lacks `{missing[1]}`, which is needed."
-    if in_key:
-        kind = get_args(_bare(kind))[0]
-        value = next(name for name in value if not _fits(name, kind))
     choices = _choices(kind)
     allowed_text = f"{_close(value, choices)} Allowed: {', '.join(choices)}." if choices else ""
-    return f"`{key}`: " * bool(key) + f"should be {_expected(what, kind, value)}.{allowed_text}"
+    return f"`{key}`: " * bool(key) + f"should be {_expected(what, value)}.{allowed_text}"
 
 
-def _expected(what: str, kind: object, value: object) -> str:
-    if "matching regex" in what:
-        wanted = next(meta.description for meta in _metas(kind) if meta.description)
-        return f"{wanted}, not {value!r}"
+def _expected(what: str, value: object) -> str:
     match = re.fullmatch(r"Expected `(.*?)`(?:, got `(.*)`|( of length >= 1)| (.*))", what)
     if not match:
         return f"one of those known, not {value!r}"
@@ -103,12 +96,6 @@ def _members(kind: object) -> Iterator[object]:
             yield from _members(member)
     else:
         yield kind
-
-
-def _metas(kind: object) -> Iterator[msgspec.Meta]:
-    for member in _members(kind):
-        if get_origin(member) is Annotated:
-            yield from get_args(member)[1:]
 
 
 def _bare(kind: object) -> Any:  # noqa: ANN401 - a type of any kind

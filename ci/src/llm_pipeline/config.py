@@ -1,7 +1,8 @@
 """The settings of a source: ``[tool.llm-pipeline]`` of its ``pyproject.toml``, or a file."""
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -13,28 +14,13 @@ from llm_pipeline.globs import matching
 TABLE: Final = "tool.llm-pipeline"
 CheckName = Literal["gitleaks", "lint", "format", "types", "workflows", "test"]
 Manager = Literal["uv", "poetry", "pip", "none"]
+Argv = Annotated[list[str], msgspec.Meta(min_length=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
-Version = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^3\.\d{1,2}(\.\d{1,2})?$",
-        description='a version in quotes, such as "3.13" or "3.13.1"',
-    ),
-]
 Glob = Annotated[str, msgspec.Meta(min_length=1)]
-Variable = Annotated[
-    str,
-    msgspec.Meta(
-        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
-        description="the name of a variable: letters, digits and _",
-    ),
-]
-Word = Annotated[str, msgspec.Meta(pattern=r"^[^\0]*$", description="text without NUL")]
-Argv = Annotated[list[Word], msgspec.Meta(min_length=1)]
-Script = Annotated[
-    str, msgspec.Meta(pattern=r"^[^\0]*[^\0\s][^\0]*$", description="a command, of some words")
-]
+# No patterns: at exit, Python can crash in msgspec's clean-up of them (msgspec#717).
+_VERSION: Final = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -67,7 +53,7 @@ class Install(_Table, frozen=True):
     extras: list[str] | None = None
     groups: list[str] | None = None
     commands: list[Argv] | None = None
-    env: dict[Variable, Word] = {}
+    env: dict[str, str] = {}
     inputs: list[Glob] = []
     projects: list[str] | None = None
     project: list[Glob] | None = None
@@ -84,13 +70,13 @@ class _Check(_Table, frozen=True):
     ignores: list[Glob] = []
     timeout: Seconds = 1800.0
     red_control: bool = True
-    env: dict[Variable, Word] = {}
+    env: dict[str, str] = {}
 
 
 class CheckSettings(_Check, frozen=True):
     """Settings of one check; ``command``: arguments, or a text for ``sh -c``."""
 
-    command: Argv | Script | None = None
+    command: Argv | str | None = None
 
 
 class TestSettings(CheckSettings, frozen=True):
@@ -119,20 +105,20 @@ class Job(_Table, frozen=True):
     ``env``: fixed variables; ``secrets``: names of variables handed on, masked in the output.
     """
 
-    command: Argv | Script
+    command: Argv | str
     timeout: Seconds = 14_400.0
-    env: dict[Variable, Word] = {}
-    secrets: list[Variable] = []
+    env: dict[str, str] = {}
+    secrets: list[str] = []
 
 
 class Config(_Table, frozen=True):
     """All settings; the defaults fit a source that has never heard of this pipeline."""
 
     checks: Annotated[list[CheckName], msgspec.Meta(min_length=1)] | None = None
-    python: Version | None = None
+    python: str | None = None
     keep_going: bool = False
     red_controls: bool = True
-    env: list[Variable] = []
+    env: list[str] = []
     images: Images = Images()
     install: Install = Install()
     gitleaks: LeakSettings = LeakSettings()
@@ -161,25 +147,65 @@ def from_tables(tables: object, where: str) -> Config:
         from llm_pipeline.complaints import explain
 
         raise ConfigError(f"{where}: {explain(str(error), tables, Config)}") from None
-    for key, globs in _globs(config).items():
-        try:
-            matching((), globs)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: `{key}`: {error}") from None
-    if config.test.coverage is False and config.test.coverage_floor is not None:
-        raise ConfigError(
-            f"{where}: `test.coverage-floor` needs a measured coverage: remove the floor, or "
-            "`test.coverage = false`."
-        )
+    for key, problem in _problems(config):
+        raise ConfigError(f"{where}: `{key}`{problem}")
     return config
 
 
-def _globs(config: Config) -> dict[str, list[str]]:
-    found = {"install.inputs": config.install.inputs, "install.project": config.install.project}
+def _problems(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the keys whose values are wrong although their types are right, and why."""
+    if config.python is not None and not _VERSION.fullmatch(config.python):
+        wanted = 'a version in quotes, such as "3.13" or "3.13.1"'
+        yield "python", f": should be {wanted}, not {config.python!r}."
+    install = config.install
+    yield from _unnamed("env", config.env)
+    yield from _unnamed("install.env", install.env)
+    for number, words in enumerate(install.commands or ()):
+        yield from _unspeakable(f"install.commands[{number}]", words)
+    yield from _unmatchable("install.inputs", install.inputs)
+    yield from _unmatchable("install.project", install.project or ())
     for name in get_args(CheckName):
         settings = config.check(name)
-        found |= {f"{name}.reads": settings.reads, f"{name}.ignores": settings.ignores}
-    return {key: globs for key, globs in found.items() if globs}
+        yield from _unnamed(f"{name}.env", settings.env)
+        yield from _unmatchable(f"{name}.reads", settings.reads or ())
+        yield from _unmatchable(f"{name}.ignores", settings.ignores)
+        if isinstance(settings, CheckSettings) and settings.command is not None:
+            yield from _unspeakable(f"{name}.command", settings.command)
+    for name, job in config.jobs.items():
+        yield from _unnamed(f"jobs.{name}.env", job.env)
+        yield from _unnamed(f"jobs.{name}.secrets", job.secrets)
+        yield from _unspeakable(f"jobs.{name}.command", job.command)
+    if config.test.coverage is False and config.test.coverage_floor is not None:
+        yield (
+            "test.coverage-floor",
+            " needs a measured coverage: remove the floor, or `test.coverage = false`.",
+        )
+
+
+def _unnamed(key: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            wanted = "the name of a variable: letters, digits and _"
+            yield key, f": should be {wanted}, not {name!r}."
+    if isinstance(names, Mapping):
+        for name, value in names.items():
+            if "\0" in value:
+                yield f"{key}.{name}", ": should be text without NUL."
+
+
+def _unspeakable(key: str, command: list[str] | str) -> Iterator[tuple[str, str]]:
+    words = [command] if isinstance(command, str) else command
+    if "\0" in "".join(words):
+        yield key, ": should be text without NUL."
+    if not words[0].strip():
+        yield key, f": should be a command, not {command!r}."
+
+
+def _unmatchable(key: str, globs: Iterable[str]) -> Iterator[tuple[str, str]]:
+    try:
+        matching((), tuple(globs))
+    except ConfigError as error:
+        yield key, f": {error}"
 
 
 def from_pyproject(pyproject: Mapping[str, Any], name: str = "pyproject.toml") -> Config:
