@@ -6,13 +6,14 @@ the folder of this package's data.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from llm_pipeline.config import Install
 from llm_pipeline.errors import ConfigError
 from llm_pipeline.facts import Facts, requirement_name
+
+Commands = tuple[tuple[str, ...], ...]
 
 MANIFESTS: Final = (
     "**/pyproject.toml",
@@ -56,8 +57,8 @@ class InstallPlan:
     """
 
     manager: str
-    dependencies: tuple[tuple[str, ...], ...] = ()
-    project: tuple[tuple[str, ...], ...] = ()
+    dependencies: Commands = ()
+    project: Commands = ()
     env: dict[str, str] = field(default_factory=dict)
     inputs: tuple[str, ...] = ("**",)
     key: tuple[str, ...] = ()
@@ -76,25 +77,23 @@ def plan_install(facts: Facts, settings: Install, *, coverage: bool) -> InstallP
     """
     _check(facts, settings)
     manager = settings.manager or _detect(facts)
-    # hatch-vcs and setuptools-scm ask git for a version, and a copy without .git has none.
-    env = {"SETUPTOOLS_SCM_PRETEND_VERSION": "0.0.0", **settings.env}
-    common = {
-        "env": env,
-        "inputs": tuple(settings.project or ("**",)),
-        "key": tuple(settings.inputs),
-    }
+    dependencies: Commands = ()
+    project: Commands = ()
     if settings.commands is not None:
-        return InstallPlan("custom", (), _texts(settings.commands), **common)  # type: ignore[arg-type]
-    if manager == "none":
-        return InstallPlan("none", **common)  # type: ignore[arg-type]
-    make = {"uv": _uv, "poetry": _poetry, "pip": _pip}[manager]
-    dependencies, project = make(facts, settings)
-    ensure = ("sh", "{data}/ensure.sh", "{env}", "pytest", *(("coverage",) if coverage else ()))
-    return InstallPlan(manager, dependencies, (*project, ensure), **common)  # type: ignore[arg-type]
-
-
-def _texts(commands: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(command) for command in commands)
+        manager, project = "custom", tuple(map(tuple, settings.commands))
+    elif manager != "none":
+        dependencies, project = _MANAGERS[manager](facts, settings)
+        tools = ("pytest", "coverage") if coverage else ("pytest",)
+        project = (*project, ("sh", "{data}/ensure.sh", "{env}", *tools))
+    return InstallPlan(
+        manager,
+        dependencies,
+        project,
+        # hatch-vcs and setuptools-scm ask git for a version, and a copy without .git has none.
+        env={"SETUPTOOLS_SCM_PRETEND_VERSION": "0.0.0", **settings.env},
+        inputs=tuple(settings.project or ("**",)),
+        key=tuple(settings.inputs),
+    )
 
 
 def _detect(facts: Facts) -> str:
@@ -134,7 +133,7 @@ def _picked(facts: Facts, settings: Install) -> tuple[tuple[str, ...], tuple[str
     return extras, groups
 
 
-def _uv(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
+def _uv(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
     extras, groups = _picked(facts, settings)
     sync: tuple[str, ...] = ("uv", "sync", "--frozen", "--no-progress")
     sync += tuple(part for name in extras for part in ("--extra", name))
@@ -143,7 +142,7 @@ def _uv(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], .
     return ((*sync, *without),), (sync,)
 
 
-def _poetry(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
+def _poetry(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
     """Poetry says what its lock holds, pip fetches it: so an index that only pip knows serves."""
     poetry = facts.table("tool.poetry") or {}
     groups = settings.groups
@@ -160,11 +159,11 @@ def _poetry(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...
     export += tuple(part for name in groups for part in ("--with", name))
     export += tuple(part for name in settings.extras or () for part in ("--extras", name))
     root = poetry.get("package-mode", True)
-    project: tuple[tuple[str, ...], ...] = ((*_PIP, "--no-deps", "-e", "."),) if root else ()
+    project: Commands = ((*_PIP, "--no-deps", "-e", "."),) if root else ()
     return (export, (*_PIP, "-r", locked)), project
 
 
-def _pip(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], ...]:
+def _pip(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
     files = settings.requirements
     if files is None:
         files = [name for name in _REQUIREMENTS if facts.has(name)]
@@ -172,8 +171,8 @@ def _pip(facts: Facts, settings: Install) -> tuple[tuple[tuple[str, ...], ...], 
     local = [name for name in files if _names_local(facts.text(name))]
     hashed = any("--hash=" in facts.text(name) for name in files)
     listed = tuple(part for name in files for part in ("-r", name))
-    dependencies: tuple[tuple[str, ...], ...] = ((*_PIP, *listed),) if files and not local else ()
-    project: tuple[tuple[str, ...], ...] = ((*_PIP, *listed),) if local else ()
+    dependencies: Commands = ((*_PIP, *listed),) if files and not local else ()
+    project: Commands = ((*_PIP, *listed),) if local else ()
     if local:
         return dependencies, project
     extras, groups = _picked(facts, settings)
@@ -215,3 +214,6 @@ def _installable(facts: Facts) -> bool:
     if facts.has("setup.py"):
         return True
     return "build-system" in facts.pyproject or "name" in (facts.table("project") or {})
+
+
+_MANAGERS: Final = {"uv": _uv, "poetry": _poetry, "pip": _pip}
