@@ -63,7 +63,9 @@ def show(
 
 def environment(canary: str, **extra: str) -> dict[str, str]:
     """Return what a process needs, without a word about the terminal."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "CANARY": canary, **extra}
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    return {**measured, **path, "CANARY": canary, **extra}
 
 
 def on_terminal(canary: str, **extra: str) -> tuple[str, int]:

@@ -82,6 +82,13 @@ def test_each_check_has_a_group_with_its_log_and_a_line_below_it() -> None:
     ]
 
 
+def test_a_huge_log_is_shown_from_its_end() -> None:
+    """Above it stands how much is missing."""
+    log = "".join(f"line {n}\n" for n in range(6000))
+    lines = show(run_of(result("gitleaks", log=log))).splitlines()
+    assert lines[2:4] == ["... 1000 lines before these are in the reports", "line 1000"]
+
+
 def test_findings_become_annotations_at_their_place() -> None:
     """Properties and messages with any character come out as they went in."""
     findings = (

@@ -9,6 +9,7 @@ import re
 import secrets
 import shlex
 import subprocess
+import sys
 import time
 import xml.dom.minidom
 from collections.abc import Callable
@@ -39,7 +40,8 @@ def _attribute(text: str) -> str:
 
 def _trace(text: str) -> str:
     command = ["bash", "-xc", ': "$0"', text]
-    environ = {"LC_ALL": "C.UTF-8", "PATH": os.defpath}
+    locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
+    environ = {"LC_ALL": locale, "PATH": os.defpath}
     return subprocess.run(command, env=environ, capture_output=True, check=True).stderr.decode()
 
 
@@ -260,6 +262,12 @@ def test_a_path_of_an_existing_file_is_no_secret_but_what_looks_like_one_is(tmp_
     like_path = f"/{secrets.token_urlsafe(30)}"
     environ = {"GOOGLE_APPLICATION_CREDENTIALS": str(file), "AWS_SECRET_ACCESS_KEY": like_path}
     assert environment_secrets(environ) == {like_path}
+
+
+@pytest.mark.parametrize("value", ["~nobody-of-that-name/x", "/" + "x" * 5000, "/a\0bcdef"])
+def test_what_can_be_no_path_is_a_secret(value: str) -> None:
+    """A home of nobody, too long a name, a null byte: asking for the file fails."""
+    assert environment_secrets({"API_KEY": value}) == {value}
 
 
 def test_the_password_in_a_url_is_a_secret_whatever_the_variable_is_called() -> None:
