@@ -193,6 +193,11 @@ class Facts:
         return frozenset(found)
 
     @cached_property
+    def build_requirements(self) -> frozenset[str]:
+        """Normalised names of what builds the project."""
+        return _names((self.table("build-system") or {}).get("requires"))
+
+    @cached_property
     def scripts(self) -> str:
         """The text of the files in which a source says how its tools are called."""
         return "\n".join(self.text(name) for name in self.files if _SCRIPTS.match(name))

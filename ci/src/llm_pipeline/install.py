@@ -7,11 +7,13 @@ the folder of this package's data.
 
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Final
 
 from llm_pipeline.config import Install
 from llm_pipeline.errors import ConfigError
-from llm_pipeline.facts import Facts, requirement_name
+from llm_pipeline.facts import Facts
 
 Commands = tuple[tuple[str, ...], ...]
 
@@ -20,7 +22,7 @@ MANIFESTS: Final = (
     "**/setup.py",
     "**/setup.cfg",
     "**/*.lock",
-    "**/requirements*.txt",
+    "**/*requirements*.txt",
     "**/requirements/**",
     "**/constraints*.txt",
     ".python-version",
@@ -29,7 +31,11 @@ MANIFESTS: Final = (
 
 _TOOLS: Final = frozenset({"pytest", "pytest-cov", "coverage", "mypy", "ruff"})
 _CHOSEN: Final = re.compile(r"dev|tests?|testing|lint|typing|types|mypy|cov|coverage|checks?|ci")
-_ASIDE: Final = re.compile(r"docs?|bench|random|pyright|ty$|pyrefly|release|watch|auto")
+_ASIDE: Final = re.compile(
+    r"(^|[-_.])(docs?|bench\w*|random|pyright|ty|pyrefly|release|watch|auto)($|[-_.])"
+)
+_LOCAL: Final = re.compile(r"(?m)^\s*(\.{1,2}(/|\[|\s|$)|-e[\s.]|--editable)")
+_INCLUDED: Final = re.compile(r"(?m)^\s*(?:-[rc]\s*|--(?:requirement|constraint)[ =])(\S+)")
 _PIP: Final = (
     *("pip", "--python", "{env}/bin/python"),
     *("install", "--no-input", "--progress-bar=off"),
@@ -75,8 +81,8 @@ def plan_install(facts: Facts, settings: Install, *, coverage: bool) -> InstallP
     Raises:
         ConfigError: The settings name a file, an extra or a group that the source lacks.
     """
-    _check(facts, settings)
     manager = settings.manager or _detect(facts)
+    _check(facts, settings, manager)
     dependencies: Commands = ()
     project: Commands = ()
     if settings.commands is not None:
@@ -92,7 +98,7 @@ def plan_install(facts: Facts, settings: Install, *, coverage: bool) -> InstallP
         # hatch-vcs and setuptools-scm ask git for a version, and a copy without .git has none.
         env={"SETUPTOOLS_SCM_PRETEND_VERSION": "0.0.0", **settings.env},
         inputs=tuple(settings.project or ("**",)),
-        key=tuple(settings.inputs),
+        key=(*settings.inputs, *map(_literal, _reached(facts, settings))),
     )
 
 
@@ -102,20 +108,29 @@ def _detect(facts: Facts) -> str:
     return "poetry" if facts.has("poetry.lock") else "pip"
 
 
-def _check(facts: Facts, settings: Install) -> None:
+def _check(facts: Facts, settings: Install, manager: str) -> None:
     for name in settings.requirements or ():
         if not facts.has(name):
-            message = f"install.requirements names {name}, which the source does not hold."
+            raise ConfigError(
+                f"`install.requirements` names {name}, which the source does not hold."
+            )
+    for folder in settings.projects or ():
+        path = PurePosixPath(folder)
+        if not facts.has(str(path / "pyproject.toml"), str(path / "setup.py")):
+            message = (
+                f"`install.projects` names {folder}, which holds no pyproject.toml or setup.py."
+            )
             raise ConfigError(message)
+    if manager == "poetry":  # it has groups of its own
+        return
     for key, wanted, there in (
         ("extras", settings.extras, facts.extras),
         ("groups", settings.groups, facts.groups),
     ):
         for name in wanted or ():
-            if name not in there and settings.manager != "poetry":
+            if name not in there:
                 allowed = ", ".join(sorted(there)) or "none"
-                message = f"install.{key} names {name}; pyproject.toml has: {allowed}."
-                raise ConfigError(message)
+                raise ConfigError(f"`install.{key}` names {name}; the source has: {allowed}.")
 
 
 def chosen(candidates: dict[str, frozenset[str]]) -> tuple[str, ...]:
@@ -123,7 +138,7 @@ def chosen(candidates: dict[str, frozenset[str]]) -> tuple[str, ...]:
     return tuple(
         name
         for name, holds in candidates.items()
-        if not _ASIDE.match(name) and (_CHOSEN.fullmatch(name) or holds & _TOOLS)
+        if not _ASIDE.search(name) and (_CHOSEN.fullmatch(name) or holds & _TOOLS)
     )
 
 
@@ -147,12 +162,16 @@ def _poetry(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
     poetry = facts.table("tool.poetry") or {}
     groups = settings.groups
     if groups is None:
+        own = facts.table("tool.poetry.group") or {}
         groups = [
-            name
-            for name, group in poetry.get("group", {}).items()
-            if not group.get("optional", False)
+            *(
+                name
+                for name in own
+                if not (facts.table(f"tool.poetry.group.{name}") or {}).get("optional")
+            ),
+            *(["dev"] if "dev-dependencies" in poetry else []),
+            *(name for name in chosen(facts.groups) if name not in own),
         ]
-        groups += ["dev"] if "dev-dependencies" in poetry else []
     locked = "{env}/requirements.txt"
     export: tuple[str, ...] = ("poetry", "export", "--no-interaction", "--no-ansi")
     export += ("--format=requirements.txt", f"--output={locked}")
@@ -164,12 +183,10 @@ def _poetry(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
 
 
 def _pip(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
-    files = settings.requirements
-    if files is None:
-        files = [name for name in _REQUIREMENTS if facts.has(name)]
-        files = files[:1] if files[:1] == ["requirements.lock"] else files
-    local = [name for name in files if _names_local(facts.text(name))]
-    hashed = any("--hash=" in facts.text(name) for name in files)
+    files = _listed(facts, settings)
+    reached = [facts.text(name) for name in _reached(facts, settings)]
+    local = any(_LOCAL.search(text) for text in reached)
+    hashed = any("--hash=" in text for text in reached)
     listed = tuple(part for name in files for part in ("-r", name))
     dependencies: Commands = ((*_PIP, *listed),) if files and not local else ()
     project: Commands = ((*_PIP, *listed),) if local else ()
@@ -197,17 +214,33 @@ def _pip(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
 
 def _locks_backend(facts: Facts) -> bool:
     """Tell whether what builds the project is locked too: then nothing unlocked is fetched."""
-    requires = (facts.table("build-system") or {}).get("requires", [])
-    return bool(requires) and {requirement_name(line) for line in requires} <= facts.requirements
+    return bool(facts.build_requirements) and facts.build_requirements <= facts.requirements
 
 
 def _path(folder: str) -> str:
     return folder if folder.startswith(".") else f"./{folder}"
 
 
-def _names_local(text: str) -> bool:
-    local = r"(?m)^\s*(-e\s+|--editable[ =])?\.{1,2}(/|\[|\s|$)|^\s*-e\s"
-    return re.search(local, text) is not None
+def _listed(facts: Facts, settings: Install) -> list[str]:
+    if settings.requirements is not None:
+        return settings.requirements
+    files = [name for name in _REQUIREMENTS if facts.has(name)]
+    return files[:1] if files[:1] == ["requirements.lock"] else files
+
+
+def _reached(facts: Facts, settings: Install) -> list[str]:
+    """Return the requirement files, and the files that they include or are constrained by."""
+    found = list(_listed(facts, settings))
+    for name in found:
+        for other in _INCLUDED.findall(facts.text(name)):
+            path = normpath(PurePosixPath(name).parent / other)
+            if path not in found and facts.has(path):
+                found.append(path)
+    return found
+
+
+def _literal(name: str) -> str:
+    return re.sub(r"([\\*?\[!])", r"\\\1", name)
 
 
 def _installable(facts: Facts) -> bool:
