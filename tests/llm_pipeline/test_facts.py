@@ -8,6 +8,7 @@ import pytest
 
 from llm_pipeline.errors import ConfigError
 from llm_pipeline.facts import Facts, canonical, requirement_name
+from tests.llm_pipeline.sources import write
 
 Write = Callable[..., Facts]
 
@@ -16,14 +17,10 @@ Write = Callable[..., Facts]
 def written(tmp_path: Path) -> Write:
     """Write files and return the facts about them: `written({"a.py": "text"}, "empty.py")`."""
 
-    def write(texts: Mapping[str, str | bytes] | None = None, *empty: str) -> Facts:
-        for name, text in {**dict.fromkeys(empty, ""), **(texts or {})}.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return Facts(tmp_path, (*empty, *(texts or {})))
+    def facts(texts: Mapping[str, str | bytes] | None = None, *empty: str) -> Facts:
+        return write(tmp_path, texts or {}, *empty)
 
-    return write
+    return facts
 
 
 @pytest.mark.parametrize(
