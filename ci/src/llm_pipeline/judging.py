@@ -9,6 +9,7 @@ from llm_pipeline.outcome import Judgement, Observed
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 _SIGNALLED = 128
+_LONGEST = 300
 _ADVICE = re.compile(r"tip: |Usage: |For more information")
 """Lines that follow the message about a wrong option, in ruff and zizmor."""
 
@@ -33,7 +34,10 @@ def last_line(text: str) -> str:
     text = text.partition("\nStack backtrace:")[0]
     lines = (line.strip() for line in reversed(text.split("\n")))
     said = (line for line in lines if re.search(r"\w{2}", line) and not _ADVICE.match(line))
-    return next((line[:300] for line in said), "no output")
+    # Dots at the cut: only so is a secret that was cut in two still recognised and masked.
+    return next(
+        (line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in said), "no output"
+    )
 
 
 def signal_name(code: int) -> str | None:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import to_thread
 
-from llm_pipeline.console import choose
+from llm_pipeline.console import Console, choose
+from llm_pipeline.errors import LookError
 from llm_pipeline.host import Options, finished_run, read_plan, run_ci
 from llm_pipeline.masking import Mask, environment_secrets
 from llm_pipeline.model import RunResult
 from llm_pipeline.processes import run_main
 from llm_pipeline.report import linker, write_reports
 from llm_pipeline.source import list_source
-from llm_pipeline.workspace import cache_dir
+from llm_pipeline.workspace import cache_dir, slot_name
 
 if TYPE_CHECKING:
     from llm_pipeline.model import CheckResult
@@ -41,25 +42,31 @@ async def _main(root: Path, options: Options, reports: Path | None) -> int:
     def mask() -> Mask:
         return Mask(known.union(*(result.secrets for result in results.values())))
 
-    folder = reports or cache_dir() / "reports" / source.root.name
+    folder = reports or cache_dir() / "reports" / slot_name(source.root)
     names = [planned.name for planned in plan.checks]
     with choose(sys.stdout, os.environ, names, mask) as console:
         try:
             await run_ci(source, plan, facts, console, results)
         except anyio.get_cancelled_exc_class():
             run = finished_run(plan, source, results, started, interrupted=True)
-            _report(run, folder, mask())
-            console.done(run, folder)
+            _report(run, folder, mask(), console)
             raise
         run = finished_run(plan, source, results, started)
-        _report(run, folder, mask())
-        console.done(run, folder)
+        _report(run, folder, mask(), console)
     return run.exit_code
 
 
-def _report(run: RunResult, folder: Path, mask: Mask) -> None:
-    new = not folder.exists()
-    write_reports(run, folder, mask=mask, link=linker(os.environ))
-    if new:
+def _report(run: RunResult, folder: Path, mask: Mask, console: Console) -> None:
+    """Write the reports and show what was found, which no full disk may hide."""
+    written: Path | None = None
+    try:
         # A folder inside of the source must not count as a part of it in the next run.
-        (folder / ".gitignore").write_text("*\n")
+        new = not folder.exists()
+        write_reports(run, folder, mask=mask, link=linker(os.environ))
+        if new:
+            (folder / ".gitignore").write_text("*\n")
+        written = folder
+    except OSError as error:
+        raise LookError(f"can't write the reports to {folder}: {error.strerror}") from None
+    finally:
+        console.done(run, written)

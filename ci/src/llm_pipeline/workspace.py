@@ -247,6 +247,13 @@ def cache_dir() -> Path:
     return home.joinpath(*parts, "llm-pipeline")
 
 
+def slot_name(source: Path) -> str:
+    """Return the name under which a cache keeps what belongs to a source: one for each path."""
+    source = source.resolve()
+    slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")[:40] or "source"
+    return f"{slug}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+
+
 @contextmanager
 def slot(cache: Path, source: Path) -> Iterator[Path]:
     """Lend a folder of `cache` to one run of `source`, the same one from run to run.
@@ -257,9 +264,7 @@ def slot(cache: Path, source: Path) -> Iterator[Path]:
     Raises:
         LookError: `cache` can't be written, or all folders are taken.
     """
-    source = source.resolve()
-    slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-")[:40] or "source"
-    name = f"{slug}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:12]}"
+    name = slot_name(source)
     _make_cache(cache)
     for number in range(1, SLOTS + 1):
         folder = cache / (name if number == 1 else f"{name}-{number}")
