@@ -168,6 +168,16 @@ def test_settings_of_the_repository_and_the_user_change_nothing(
     assert_found(copy_made, secret, "deep/key.py")
 
 
+def test_replaced_objects(source: Path, tmp_path: Path, git: Git) -> None:
+    """`git replace` covers up what is still there and still pushed."""
+    secret = made_up()
+    commit(git, source, {"key.py": secret}, "leak")
+    (source / "key.py").unlink()
+    commit(git, source, {}, "hide it")
+    git("replace", "HEAD~1:key.py", "HEAD:app.py", cwd=source)
+    assert_found(Scan(source, tmp_path).run(), secret, "key.py")
+
+
 def test_odd_names(source: Path, tmp_path: Path, git: Git) -> None:
     """Spaces, quotes, newlines, backslashes and bytes that are no UTF-8 hide no file."""
     secret = made_up()

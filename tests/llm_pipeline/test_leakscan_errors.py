@@ -201,7 +201,7 @@ def test_git_that_dies(source: Path, tmp_path: Path, git: Git) -> None:
     command = tmp_path / "bin" / "git"
     command.parent.mkdir()
     command.write_text(
-        f'#!/bin/sh\ncase " $* " in *" -C "*" -U0 "*) kill -9 $$;; esac\nexec {real} "$@"\n'
+        f'#!/bin/sh\ncase " $* " in *" log -p -U0 "*) kill -9 $$;; esac\nexec {real} "$@"\n'
     )
     command.chmod(0o755)
     assert_error(scan.run(), "git was killed", "137", "more memory")

@@ -74,6 +74,14 @@ def test_allowed_path_holds_in_a_conflict_too(source: Path, tmp_path: Path, git:
     assert Scan(source, tmp_path, rules=rules).run().verdict is Verdict.PASSED
 
 
+def test_attributes_hide_nothing_in_a_conflict(source: Path, tmp_path: Path, git: Git) -> None:
+    """`-diff` in .gitattributes would keep a merge's lines out of git's output."""
+    secret = made_up()
+    (source / ".gitattributes").write_text("*.py -diff\n")
+    conflict(git, source, f"KEY = '{secret}'\n")
+    assert_found(Scan(source, tmp_path).run(), secret, "src/app.py")
+
+
 def test_leak_that_a_merge_of_three_adds(source: Path, tmp_path: Path, git: Git) -> None:
     """A merge of more than two parents is scanned; git can't show what it adds to an automatic one.
 

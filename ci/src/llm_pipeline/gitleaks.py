@@ -2,7 +2,8 @@
 
 Another scanner can take this one's place: it needs ``COMMANDS`` and ``RED_COMMANDS``, the two
 functions that fit them to a source, ``judge`` and ``find``. How gitleaks is called stands in
-``data/leakscan.sh``, which is the same on the host and in gitleaks' official image.
+``data/leakscan.sh``, which is the same on the host and in gitleaks' official image. Binary files
+and archives are not looked into.
 """
 
 import os
@@ -117,7 +118,7 @@ def judge(observed: Observed) -> Judgement:
         return replace(ended, files=nothing, secrets=secrets)
     code = observed.codes[-1]
     if code not in {0, _LEAKS}:
-        said = observed.text("error").strip()
+        said = " ".join(observed.text("error").split())
         problem = said or f"the leak scan ended with exit code {code}; see its log"
     scan = dict(line.split(" ", 1) for line in observed.text("scan").splitlines() if " " in line)
     commits, tree = scan.get("commits", ""), scan.get("tree", "")

@@ -75,6 +75,9 @@ begin() {
 borrow() { printf '%s\n' "$objects" > "$GIT_DIR/objects/info/alternates"; }
 give_back() { rm "$GIT_DIR/objects/info/alternates"; }
 
+# git in an empty folder, for differences: in the copy it would obey the source's .gitattributes.
+inside() { git -C "$scan" "$@"; }
+
 # Reads paths of the copy into the index.
 add() {
   git --work-tree=. add "$@" > "$out/git.err" 2>&1 ||
@@ -87,8 +90,8 @@ add() {
 belongs() {
   git ls-tree -r "$1" > "$out/had" || broken
   git ls-files -s > "$out/has" || broken
-  git diff-index --cached --no-renames --numstat "$1" > "$out/edits" || broken
-  git diff-tree -r --no-renames --numstat "$empty" "$1^{tree}" > "$out/lines" || broken
+  inside diff-index --cached --no-renames --numstat "$1" > "$out/edits" || broken
+  inside diff-tree -r --no-renames --numstat "$empty" "$1^{tree}" > "$out/lines" || broken
   awk -F '\t' -v nothing="$(git hash-object -t blob /dev/null)" '
     function proof(path, id) {
       sub(/"$/, "", path); sub(/.*\//, "", path); path = tolower(path)
@@ -99,7 +102,7 @@ belongs() {
     file == 1 && f[2] == "blob" && proof($2, f[3]) { had[$2] = f[3]; before++ }
     file == 2 && f[1] != "160000" && proof($2, f[2]) {
       now++
-      if (had[$2] == f[2]) same++; else if ($2 in had) edited[$2]
+      if ($2 in had) { if (had[$2] == f[2]) same++; else edited[$2] }
     }
     file == 3 { gone[$3] = $2 }
     file == 4 && ($3 in edited) && $1 > 0 && 2 * gone[$3] <= $1 { kept++ }
@@ -120,11 +123,12 @@ Date:   %(taggerdate)
 
 # Writes as patches what gitleaks would not see: it reads the output of one `git log -p`, which
 # shows nothing of merges, and no messages. Every commit has a message and these come last; so
-# gitleaks has read everything exactly if it counts as many commits as there are messages.
+# gitleaks has read everything exactly if it counts as many commits as there are messages. (This
+# walks the whole history: a shallow clone that went through an engine does not say what it is.)
 write_patches() {
   # shellcheck disable=SC2086  # revisions are words
-  git log --no-notes --merges -c -p -U0 --no-renames $revisions > "$out/merges" 2> "$out/git.err" ||
-    broken
+  inside log --no-notes --merges -c -p -U0 --no-renames $revisions > "$out/merges" \
+    2> "$out/git.err" || broken
   messages > "$out/messages" 2> "$out/git.err" || broken
   awk -v counted="$out/expected" -f "${0%/*}/leakscan.awk" "$out/merges" messages=1 \
     "$out/messages" > "$out/patches" || fail "Nothing can be written to $out; free some space."
@@ -139,9 +143,7 @@ stand_in() {
 {
   "$LEAKSCAN_GIT" "$@" || echo "git log ended with $?" >&2
   cat "$LEAKSCAN_OUT/patches"
-} | sed '/^diff --git "a\//s/\\\\/\\134/g
-  /^--- "a\//s/\\\\/\\134/g
-  /^+++ "b\//s/\\\\/\\134/g'
+} | sed '/^diff --git "a\//s/\\\\/\\134/g'
 END
   chmod +x "$out/bin/git" || fail "Nothing can be written to $out; free some space."
 }
@@ -168,8 +170,8 @@ look() {
   LEAKSCAN_GIT=$(command -v git) LEAKSCAN_OUT=$out PATH=$out/bin:$PATH gitleaks git \
     --config="$rules" ${baseline:+"--baseline-path=$scan/$baseline"} --gitleaks-ignore-path=. \
     --platform=none --no-banner --no-color --exit-code=9 --report-format=template \
-    --report-template="$out/template" --report-path="$out/all.json" --log-opts="--no-notes --no-renames $revisions" \
-    "$scan" > "$out/gitleaks.raw" 2>&1
+    --report-template="$out/template" --report-path="$out/all.json" \
+    --log-opts="--no-notes --no-renames $revisions" "$scan" > "$out/gitleaks.raw" 2>&1
   code=$?
   sed "s/$(printf '\033')\[[0-9;]*m//g" "$out/gitleaks.raw" > "$out/gitleaks.log"
   # Its counts include commits of our own and the planted leaks.
@@ -268,9 +270,6 @@ for found in $heads; do
   n=$((n + 1))
   printf '%s refs/worktrees/%s\n' "$found" "$n" >> "$GIT_DIR/packed-refs"
 done
-# A shallow clone that passed through an engine does not say so: only a walk shows it.
-# shellcheck disable=SC2086  # revisions are words
-git rev-list --count $revisions > "$out/found" 2> "$out/git.err" || broken
 
 base=$empty
 [ -z "$head" ] || base=$(git rev-parse --quiet --verify "$head:${prefix%/}") || base=$empty
