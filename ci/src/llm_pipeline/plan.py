@@ -1,19 +1,20 @@
 """From a source's facts and settings to what will run: the same for both executors."""
 
 import re
-import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Final
 
-from llm_pipeline import gitleaks
+from llm_pipeline import gitleaks, tool_settings
 from llm_pipeline.checks import BY_NAME, CHECKS, Check, Evidence
-from llm_pipeline.config import CheckSettings, Config, LeakSettings, TestSettings
+from llm_pipeline.config import Config, LeakSettings, TestSettings
 from llm_pipeline.defects import unseen_by_mypy
 from llm_pipeline.errors import UsageError
 from llm_pipeline.facts import Facts
 from llm_pipeline.install import InstallPlan, plan_install
 from llm_pipeline.judges import command as judge_command
+from llm_pipeline.measuring import covered, measures_coverage
 from llm_pipeline.outcome import Judge
 
 DEFAULT_PYTHON: Final = "3.13"
@@ -25,6 +26,16 @@ HOOKS: Final = {
 """Repositories of pre-commit hooks whose revision pins a tool's version."""
 
 Commands = tuple[tuple[str, ...], ...]
+
+_CALLS: Final = {
+    "lint": (("ruff", "check"), ("python", "-m", "ruff", "check")),
+    "format": (("ruff", "format"), ("python", "-m", "ruff", "format")),
+    "types": (("mypy",), ("python", "-m", "mypy")),
+    "test": (("python", "-m", "pytest"), ("pytest",)),
+}
+"""How a check's own tool is called, in commands that the settings give."""
+
+_WITH_VALUE: Final = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-W"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +116,6 @@ def python_version(facts: Facts, config: Config) -> str:
     return match[1] if match else DEFAULT_PYTHON
 
 
-def measures_coverage(facts: Facts, settings: TestSettings) -> bool:
-    """Tell whether ``test`` measures coverage: as set, else where the source configures it."""
-    if settings.coverage is not None:
-        return settings.coverage
-    return (
-        settings.coverage_floor is not None
-        or facts.has(".coveragerc")
-        or facts.table("tool.coverage") is not None
-        or any("coverage:run" in facts.ini(name) for name in ("setup.cfg", "tox.ini"))
-        or "--cov" in _addopts(facts)
-    )
-
-
 def missing_evidence(evidence: Evidence, facts: Facts) -> bool:
     """Tell whether nothing in the source shows that it wants a check."""
     return not (
@@ -177,7 +175,7 @@ def _commands(
     if isinstance(settings, LeakSettings):
         return gitleaks.commands(settings, facts), gitleaks.red_commands(settings, facts), False
     if settings.command is not None:
-        return _override(check, settings)
+        return _override(check, settings.command, facts, coverage=coverage)
     if check.name == "types":
         targets = type_targets(facts)
         red = (*targets, "{planted}") if unseen_by_mypy(facts) else targets
@@ -187,31 +185,52 @@ def _commands(
         commands = _wanted_workflow_tools(check, facts, config)
         return commands, commands, False
     if check.name == "test" and coverage:
-        return _covered(check.commands[0], facts), check.red or (), False
+        return covered(check.commands[0], facts), check.red or (), False
     return check.commands, check.red or check.commands, False
 
 
-def _override(check: Check, settings: CheckSettings) -> tuple[Commands, Commands, bool]:
+def _override(
+    check: Check, command: Sequence[str] | str, facts: Facts, *, coverage: bool
+) -> tuple[Commands, Commands, bool]:
     """A command of the source's own; where it calls the check's tool, our reports are asked for."""
-    if isinstance(settings.command, str):
-        return (("sh", "-c", settings.command),), (("sh", "-c", settings.command),), True
-    argv = tuple(settings.command or ())
-    report = {
-        ("ruff", "check"): ("--no-fix", "--output-format=sarif", "--output-file={out}/ruff.sarif"),
-        ("ruff", "format"): ("--diff",),
-        ("pytest",): ("--junitxml={out}/junit.xml",),
-        ("python", "-m", "pytest"): ("--junitxml={out}/junit.xml",),
-        ("mypy",): (
-            *("--no-pretty", "--show-column-numbers", "--show-error-codes"),
-            "--no-color-output",
-        ),
-    }
-    for head, options in report.items():
-        if argv[: len(head)] == head:
-            ours = (*head, *options, *argv[len(head) :])
-            red = (*ours, "{planted}") if check.name == "test" else ours
-            return (ours,), (red,), False
-    return (argv,), (argv,), True
+    argv = ("sh", "-c", command) if isinstance(command, str) else tuple(command)
+    heads = _CALLS.get(check.name, ())
+    head = next((head for head in heads if argv[: len(head)] == head), None)
+    if head is None:
+        return (argv,), (argv,), True
+    options = tuple(word for word in check.commands[0] if word.startswith("--"))
+    rest = tuple(_without(argv[len(head) :], options))
+    ours = (*head, *options, *rest)
+    if check.name != "test":
+        return (ours,), (ours,), False
+    red = (*head, *options, *_without_paths(rest, facts), "{planted}")
+    if not coverage:
+        return (ours,), (red,), False
+    return covered((*_CALLS["test"][0], *options, *rest), facts), (red,), False
+
+
+def _without(words: Sequence[str], options: Sequence[str]) -> Iterator[str]:
+    """Leave out options that we set too: most tools refuse one that is given twice."""
+    takes_value = {option.partition("=")[0]: "=" in option for option in options}
+    value = False
+    for word in words:
+        name, joined, _ = word.partition("=")
+        if value:
+            value = False
+        elif name in takes_value:
+            value = takes_value[name] and not joined
+        else:
+            yield word
+
+
+def _without_paths(words: Sequence[str], facts: Facts) -> Iterator[str]:
+    """Leave out what names files or folders to test: the control looks at its own file alone."""
+    folders = {str(folder) for name in facts.files for folder in PurePosixPath(name).parents}
+    for before, word in zip(("", *words), words, strict=False):
+        path = str(PurePosixPath(word.partition("::")[0]))
+        is_value = before in _WITH_VALUE or (before.startswith("--") and "=" not in before)
+        if is_value or not (path in folders or facts.has(path)):
+            yield word
 
 
 def _expand(commands: Commands, placeholder: str, values: Sequence[str]) -> Commands:
@@ -223,9 +242,7 @@ def _expand(commands: Commands, placeholder: str, values: Sequence[str]) -> Comm
 
 def type_targets(facts: Facts) -> tuple[str, ...]:
     """Return what mypy is given: nothing where its settings name it, else the packages."""
-    tables = [facts.table("tool.mypy") or {}]
-    tables += [facts.ini(name).get("mypy", {}) for name in ("mypy.ini", ".mypy.ini", "setup.cfg")]
-    if any({"files", "packages", "modules"} & set(table) for table in tables):
+    if {"files", "packages", "modules"} & set(tool_settings.mypy(facts).table):
         return ()
     return (*facts.packages, *facts.modules) or (".",)
 
@@ -240,40 +257,6 @@ def _wanted_workflow_tools(check: Check, facts: Facts, config: Config) -> Comman
         if pinned or configured or re.search(rf"\b{tool}\b", facts.scripts):
             wanted.append(command)
     return tuple(wanted)
-
-
-def _addopts(facts: Facts) -> str:
-    ini = facts.table("tool.pytest.ini_options") or facts.table("tool.pytest") or {}
-    found = ini.get("addopts", "")
-    text = shlex.join(found) if isinstance(found, list) else str(found)
-    places = (("pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
-    for name, section in places:
-        text += " " + facts.ini(name).get(section, {}).get("addopts", "")
-    return text
-
-
-def _coverage_run(facts: Facts) -> Mapping[str, object]:
-    found: dict[str, object] = dict(facts.table("tool.coverage.run") or {})
-    found.update(facts.ini(".coveragerc").get("run", {}))
-    for name in ("setup.cfg", "tox.ini"):
-        found.update(facts.ini(name).get("coverage:run", {}))
-    return found
-
-
-def _covered(pytest: tuple[str, ...], facts: Facts) -> Commands:
-    """Measure coverage with the source's plugin where it requires it, else with coverage itself."""
-    if "pytest-cov" in facts.requirements or "--cov" in _addopts(facts):
-        measure = () if "--cov" in _addopts(facts) else ("--cov",)
-        return ((*pytest, *measure, "--cov-report=xml:{out}/coverage.xml"),)
-    run = _coverage_run(facts)
-    scope = () if {"source", "source_pkgs", "include"} & set(run) else ("--source=.",)
-    parallel = str(run.get("parallel", "")).lower() == "true"
-    combine: Commands = (("python", "-m", "coverage", "combine", "--quiet"),) if parallel else ()
-    return (
-        ("python", "-m", "coverage", "run", *scope, *pytest[1:]),
-        *combine,
-        ("python", "-m", "coverage", "xml", "--quiet", "-o", "{out}/coverage.xml"),
-    )
 
 
 def without_controls(plan: Plan) -> Plan:
