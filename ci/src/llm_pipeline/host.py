@@ -23,7 +23,7 @@ from llm_pipeline.model import CheckResult, RunResult, SourceState, Verdict
 from llm_pipeline.plan import Plan, Planned, make_plan, without_controls
 from llm_pipeline.processes import clean_env, run
 from llm_pipeline.script import Places, script
-from llm_pipeline.source import SourceFiles
+from llm_pipeline.source import SourceFiles, git_env
 from llm_pipeline.workspace import cache_dir, copy_source, empty, link_tree, slot
 
 _PASSING: Final = ("out", "trees", "scripts", "home")
@@ -86,7 +86,7 @@ class HostExecutor:
         finished = await run(
             ("sh", str(path)),
             cwd=self._tree(planned),
-            env=self._env(folders),
+            env=self._git_env(folders) if planned.check.git else self._env(folders),
             log=out / "script.log",
             limit=planned.limit,
         )
@@ -100,14 +100,16 @@ class HostExecutor:
             folders = [await self._source_environment(tools) / "bin", tools]
         return clean_env({**self._env(folders), **job.env}, (*self.plan.config.env, *job.secrets))
 
+    def _git_env(self, folders: list[Path]) -> dict[str, str]:
+        """The variables of a check that reads git, whose user settings say whom the user trusts."""
+        return {**git_env(), "PATH": _path(folders), "GITLEAKS_VERSION": gitleaks.VERSION}
+
     def _env(self, folders: list[Path]) -> dict[str, str]:
-        path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
         extra = {
-            "PATH": path,
+            "PATH": _path(folders),
             "HOME": str(self.slot / "home"),
             # The copy is new in each run; compiled files stay valid by time and size.
             "PYTHONPYCACHEPREFIX": str(self.slot / "cache" / "pyc"),
-            "GITLEAKS_VERSION": gitleaks.VERSION,
         }
         if isinstance(self._environment, Path):
             extra["VIRTUAL_ENV"] = str(self._environment)
@@ -144,7 +146,7 @@ class HostExecutor:
                     self.plan.install,
                     self.slot,
                     self.facts.files,
-                    os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)]),
+                    _path(folders),
                 )
             except PipelineError as error:
                 self._environment = error
@@ -161,6 +163,10 @@ class HostExecutor:
         for name in set(self.facts.files) - set(files):
             (self.tree / name).unlink(missing_ok=True)
         return self.tree
+
+
+def _path(folders: list[Path]) -> str:
+    return os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
 
 
 def read_plan(source: SourceFiles, options: Options) -> tuple[Plan, Facts]:
