@@ -39,6 +39,11 @@ _MYPY = re.compile(
     r"^(?P<path>[^\s:][^:]*):(?:(?P<line>\d+):)?(?:(?P<column>\d+):)?(?:\d+:\d+:)?"
     r" (?P<kind>error|note): (?P<message>.*?)(?:  \[(?P<rule>[\w-]+)\])?$"
 )
+_MYPY_SETTINGS = re.compile(
+    r"^[^\s:]+\.(?:ini|cfg|toml): (?!No \[mypy\] section|.* is not supported \().+$", re.MULTILINE
+)
+"""What mypy says of settings that it passes over; one for a Python that it no longer knows is not
+among them, since it then takes the running one."""
 
 
 class _Region(msgspec.Struct, frozen=True, rename="camel"):
@@ -206,12 +211,8 @@ def types(observed: Observed) -> Judgement:
         return ended
     code, log = observed.codes[0], observed.text("0.log")
     findings = _mypy_findings(log, root_of(observed))
-    syntax = any(finding.rule == "syntax" for finding in findings)
-    if (code not in {0, 1} and not syntax) or (code == 1 and not findings):
-        line = f"{findings[0].path}: {findings[0].message}" if findings else last_line(log)
-        return error(f"mypy could not look (exit {code}): {line}", *findings)
-    if not code and findings:
-        return error(f"mypy exited with 0 but reports {_many(findings)}", *findings)
+    if problem := _mypy_problem(code, log, findings):
+        return error(problem, *findings)
     if findings:
         return failed(_many(findings), *findings)
     files = re.search(r"no issues found in (\d+) source files?", log)
@@ -220,6 +221,17 @@ def types(observed: Observed) -> Judgement:
     return Judgement(
         Verdict.PASSED, f"no findings in {count(int(files[1]), 'file')}" if files else "no findings"
     )
+
+
+def _mypy_problem(code: int, log: str, findings: tuple[Finding, ...]) -> str | None:
+    """Tell why mypy's word is not to be taken, ``None`` where it is."""
+    syntax = any(finding.rule == "syntax" for finding in findings)
+    if (code not in {0, 1} and not syntax) or (code == 1 and not findings):
+        line = f"{findings[0].path}: {findings[0].message}" if findings else last_line(log)
+        return f"mypy could not look (exit {code}): {line}"
+    if passed_over := _MYPY_SETTINGS.search(log):
+        return f"mypy passed over settings: {passed_over[0]}"
+    return f"mypy exited with 0 but reports {_many(findings)}" if findings and not code else None
 
 
 def _mypy_findings(log: str, root: str) -> tuple[Finding, ...]:
