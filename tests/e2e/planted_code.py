@@ -54,9 +54,7 @@ CODE: Final = (
     ),
     Case(
         "types-argument",
-        partial(
-            clean, files={"app/more.py": 'from app import add\n\nTHREE = add(1, "2")\n'}
-        ),
+        partial(clean, files={"app/more.py": 'from app import add\n\nTHREE = add(1, "2")\n'}),
         *(TYPES, 1, "1 finding in 1 file", ("app/more.py",)),
     ),
     Case(
@@ -69,8 +67,7 @@ CODE: Final = (
         partial(
             clean,
             files={
-                ".github/workflows/ci.yaml": WORKFLOW.replace("on: push", "on: issues")
-                + _INJECTION
+                ".github/workflows/ci.yaml": WORKFLOW.replace("on: push", "on: issues") + _INJECTION
             },
         ),
         *(WORKFLOWS, 1, "finding", (".github/workflows/ci.yaml",)),

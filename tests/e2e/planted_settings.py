@@ -36,10 +36,11 @@ SETTINGS: Final = (
     _broken("ruff-no-toml", {"ruff.toml": "[lint\n"}, "lint format", "ruff could not run"),
     _broken("ruff-unknown-key", {"ruff.toml": "linelength = 1\n"}, "lint", "ruff could not run"),
     _broken("ruff-unknown-rule", {"ruff.toml": 'lint.select = ["NO9"]\n'}, "lint", "NO9"),
-    _broken("mypy-no-ini", {"mypy.ini": "[mypy\nstrict = true\n"}, "types", "mypy could not look"),
     _broken(
-        "mypy-missing-plugin", {"mypy.ini": "[mypy]\nplugins = absent\n"}, "types", "absent"
+        "mypy-no-ini", {"mypy.ini": "[mypy\nstrict = true\n"}, "types", "mypy.ini: File contains"
     ),
+    _broken("mypy-unknown-key", {"mypy.ini": "[mypy]\nstrcit = true\n"}, "types", "strcit"),
+    _broken("mypy-missing-plugin", {"mypy.ini": "[mypy]\nplugins = absent\n"}, "types", "absent"),
     _broken("pytest-no-ini", {"pytest.ini": "addopts\n[\n"}, "test", "pytest.ini"),
     _broken("pytest-option", {"pytest.ini": "[pytest]\naddopts = --absent\n"}, "test", "--absent"),
     _broken(
@@ -58,8 +59,8 @@ SETTINGS: Final = (
     ),
     _broken(
         "command-not-executable",
-        {"tool.sh": "exit 0\n"},
-        *("lint", "the command can't be run (exit 126)", 'lint.command = ["./tool.sh"]\n'),
+        {},
+        *("lint", "the command can't be run (exit 126)", 'lint.command = ["./app"]\n'),
     ),
     Case(
         "environment-can't-be-made",

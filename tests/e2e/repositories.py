@@ -70,9 +70,8 @@ def clean(folder: Path, files: Mapping[str, str] | None = None, *without: str) -
     """Make a repository in which every check passes, with some files more or other."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet")
-    commit(
-        folder, {name: text for name, text in CLEAN.items() if name not in without} | (files or {})
-    )
+    texts = {name: text for name, text in CLEAN.items() if name not in without}
+    commit(folder, {**texts, **(files or {})})
 
 
 def copy_of(origin: Path, folder: Path, *options: str) -> None:
