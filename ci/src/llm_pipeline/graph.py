@@ -3,6 +3,7 @@
 Nothing here knows how a script is executed; both executors hand in a function for that.
 """
 
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from llm_pipeline.defects import is_planted, likely_cause
 from llm_pipeline.errors import InstallError, PipelineError
 from llm_pipeline.facts import Facts
 from llm_pipeline.judges import with_floor
+from llm_pipeline.judging import error, last_line
 from llm_pipeline.model import CheckResult, Control, Stage, Verdict
 from llm_pipeline.outcome import Judgement, Observed
 from llm_pipeline.plan import Plan, Planned
@@ -77,9 +79,20 @@ async def run_graph(
             results[planned.name] = result
             events.finished(result)
 
-        async with anyio.create_task_group() as group:
-            for planned in members:
-                group.start_soon(one, planned)
+        try:
+            async with anyio.create_task_group() as group:
+                for planned in members:
+                    group.start_soon(one, planned)
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what stands in a group: that it came out of a group helps nobody."""
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def skipped(planned: Planned, reason: str) -> CheckResult:
@@ -90,23 +103,29 @@ def skipped(planned: Planned, reason: str) -> CheckResult:
 async def run_check(planned: Planned, facts: Facts, execute: Execute) -> CheckResult:
     """Execute one check and judge it; what could not be executed is an ``error`` that says why."""
     try:
-        execution = await execute(planned)
-    except PipelineError as error:
-        log = error.log if isinstance(error, InstallError) else str(error)
-        return CheckResult(planned.name, planned.check.stage, Verdict.ERROR, str(error), log=log)
-    return settle(planned, facts, execution)
+        return settle(planned, facts, await execute(planned))
+    except PipelineError as problem:
+        summary = str(problem)
+        log = problem.log if isinstance(problem, InstallError) else summary
+    except Exception as problem:  # noqa: BLE001 - a mistake of ours is no verdict on the others
+        kind = type(problem).__name__
+        summary = f"internal error: {kind}: {problem}; please report it with the log"
+        log = "".join(traceback.format_exception(problem))
+    return CheckResult(planned.name, planned.check.stage, Verdict.ERROR, summary, log=log)
 
 
 def settle(planned: Planned, facts: Facts, execution: Execution) -> CheckResult:
     """Make a check's result of what its script left."""
-    observed = Observed(execution.out, _codes(execution.out), execution.limit)
-    judgement = planned.judge(observed)
-    if planned.floor is not None:
-        judgement = with_floor(judgement, planned.floor)
-    passed = judgement.verdict is Verdict.PASSED
-    control = (Control.OFF if passed else Control.NOT_RUN) if not planned.red else Control.NOT_RUN
-    if passed and planned.red:
-        control, judgement = _controlled(planned, facts, execution, judgement)
+    observed, judgement = _judged(planned, execution)
+    control = Control.NOT_RUN
+    log = _log(execution.out, len(planned.commands))
+    if judgement.verdict is Verdict.PASSED:
+        control = Control.OFF
+        if planned.red:
+            control, judgement = _controlled(planned, facts, execution, judgement)
+        if judgement.verdict is not Verdict.PASSED:
+            red = _log(execution.out / "red", len(planned.red))
+            log = f"{log}\n--- the red control\n{red}"
     return CheckResult(
         planned.name,
         planned.check.stage,
@@ -118,11 +137,28 @@ def settle(planned: Planned, facts: Facts, execution: Execution) -> CheckResult:
         control=control,
         reports=(f"logs/{planned.name}.log", *judgement.files),
         findings=judgement.findings,
-        log=observed.text("log"),
+        log=log,
         coverage=judgement.coverage,
         files=judgement.files,
         secrets=judgement.secrets,
     )
+
+
+def _judged(planned: Planned, execution: Execution) -> tuple[Observed, Judgement]:
+    codes = _codes(execution.out)
+    whole = len(codes) >= len(planned.commands)
+    # Where all commands ended, the limit can only have hit the red control.
+    observed = Observed(execution.out, codes, None if whole else execution.limit)
+    if not whole and execution.limit is None:
+        said = last_line(observed.text("script.log"))
+        return observed, error(f"the check's script ended before its commands did: {said}")
+    judgement = planned.judge(observed)
+    return observed, with_floor(judgement, planned.floor)
+
+
+def _log(out: Path, commands: int) -> str:
+    observed = Observed(out, ())
+    return "".join(observed.text(f"{number}.log") for number in range(commands))
 
 
 def _controlled(
@@ -131,7 +167,9 @@ def _controlled(
     out = execution.out / "red"
     codes = _codes(out)
     if len(codes) < len(planned.red):
-        summary = "error: the red control did not finish within the time limit"
+        limit = execution.limit
+        why = f"within the time limit of {limit:g} s" if limit is not None else "its commands"
+        summary = f"error: the red control did not finish {why}"
         return Control.NOT_RUN, replace(judgement, verdict=Verdict.ERROR, summary=summary)
     seen = planned.judge(Observed(out, codes))
     found = planned.custom or any(is_planted(finding.path) for finding in seen.findings)

@@ -11,9 +11,9 @@ from llm_pipeline.model import FileCoverage, Finding, Verdict
 class Observed:
     """The folder that a check's script filled, on the host or exported from a container.
 
-    ``out`` holds ``log`` (output of all commands, in order), ``N.log`` (output of command N alone)
-    and whatever the tools wrote there. ``codes``: exit codes of the commands that ended, in order,
-    128 + N for signal N. ``limit``: the time limit in seconds, where it was reached.
+    ``out`` holds ``N.log`` (output of command N) and whatever the tools wrote there. ``codes``:
+    exit codes of the commands that ended, in order, 128 + N for signal N. ``limit``: the time limit
+    in seconds, where it was reached.
     """
 
     out: Path

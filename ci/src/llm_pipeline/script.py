@@ -4,8 +4,10 @@ The script runs the check's commands in order, each with its own log and exit co
 them end with 0 it plants the red control's defects and runs the control's commands.
 """
 
+import re
 import shlex
 from dataclasses import dataclass
+from typing import Final
 
 from llm_pipeline.plan import Commands, Planned
 
@@ -26,24 +28,28 @@ class Places:
     data: str
 
     def fill(self, text: str) -> str:
-        """Replace the placeholders in an argument."""
-        return (
-            text.replace("{out}", self.out)
-            .replace("{env}", self.env)
-            .replace("{repo}", self.repo)
-            .replace("{cache}", self.cache)
-            .replace("{rules}", self.data)
-            .replace("{data}", self.data)
-        )
+        """Replace the placeholders in an argument; ``${out}`` is a shell's own variable."""
+        known = {
+            "out": self.out,
+            "env": self.env,
+            "repo": self.repo,
+            "cache": self.cache,
+            "rules": self.data,
+            "data": self.data,
+        }
+        return _PLACEHOLDER.sub(lambda found: known[found[1]], text)
+
+
+_PLACEHOLDER: Final = re.compile(r"(?<!\$)\{(out|env|repo|cache|rules|data)\}")
 
 
 def script(planned: Planned, places: Places) -> str:
     """Return the script of a check; it runs with the check's tree as its working directory.
 
-    It leaves in ``places.out``: ``N.log`` and ``N.code`` for command N, ``log`` for all,
-    ``tree`` (the working directory), ``version`` (a line per tool), ``python`` (where an image
-    tells it), ``seconds`` (start and end since boot, where the system tells), ``done`` at the end,
-    and the same again in ``red`` for the red control.
+    It leaves in ``places.out``: ``N.log`` and ``N.code`` for command N, ``tree`` (the working
+    directory), ``version`` (a line per tool), ``python`` (where an image tells it), ``seconds``
+    (start and end since boot, where the system tells), ``done`` at the end, and the same again in
+    ``red`` for the red control.
     """
     out = shlex.quote(places.out)
     lines = [
@@ -84,9 +90,9 @@ def _run(commands: Commands, places: Places) -> list[str]:
     for number, command in enumerate(commands):
         words = shlex.join(places.fill(word) for word in command)
         lines += [
-            f"{words} >{out}/{number}.log 2>&1 </dev/null",
+            # In a shell of its own and past its builtins: `exit` and `A=b` are commands as well.
+            f"(exec {words}) >{out}/{number}.log 2>&1 </dev/null",
             f"echo $? >{out}/{number}.code",
-            f"cat {out}/{number}.log >>{out}/log",
         ]
     return lines
 
