@@ -44,12 +44,15 @@ acceptance: setup ## Run the long counts: many rounds, many seeds
 	$(BIN)/pytest --acceptance
 
 bench: setup ## Measure the pipeline against its peers
+	$(PIP) install --require-hashes --requirement benchmarks/requirements.lock
 	$(BIN)/python -m benchmarks
 
 lock: setup ## Bring the lock files up to date with the pyproject files (UPGRADE=1: newest versions)
 	$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev -o requirements.lock pyproject.toml ci/pyproject.toml
 	cd ci && echo dagger-io | ../$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --no-emit-package dagger-io \
 		--constraints ../requirements.lock -o requirements.lock pyproject.toml -
+	$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --constraints requirements.lock \
+		--group bench -o benchmarks/requirements.lock
 	for group in tools gitleaks pytest coverage poetry; do \
 		$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --constraints requirements.lock \
 			--group ci/pyproject.toml:$$group -o ci/src/llm_pipeline/data/$$group.lock || exit; \

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
-from xml.sax.saxutils import escape
 
 from llm_pipeline import display
 from llm_pipeline.model import CheckResult, Finding, RunResult
@@ -166,8 +165,9 @@ def _forms(secret: str) -> Iterator[str]:
     for text in (repr(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1]):
         yield from (text, text.replace("'", "\\'"), text.replace('"', '\\"'))
     yield from (secret.replace("'", quoted) for quoted in ("'\\''", "'\"'\"'"))  # a shell's -x
-    xml = escape(secret)
-    attribute = escape(secret, {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"})
+    xml = html.escape(secret, quote=False)
+    quoted = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"}
+    attribute = xml.translate(str.maketrans(quoted))
     yield from (xml, attribute, html.escape(secret), attribute.replace("'", "&apos;"))
     yield xml.replace('"', "&#34;").replace("'", "&#39;")
     for url in (quote(data), quote(data, safe=""), quote_plus(data)):
