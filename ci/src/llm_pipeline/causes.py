@@ -292,9 +292,11 @@ def _allowed(
             if texts and all(_matches(pattern, text) for text in texts):
                 what = "an empty pattern" if not pattern else f"`{pattern}`"
                 yield f"{what} in the allow-list's `{key}` of {name} matches everything"
-    for word in allowed.get("stopwords", []):
-        if all(str(word).lower() in text.lower() for text in keys):
-            yield f"the stop word {word!r} in the allow-list of {name} is in every key"
+    words = [str(word) for word in allowed.get("stopwords", [])]
+    one = [word for word in words if all(word.lower() in text.lower() for text in keys)][:1]
+    if words and all(any(word.lower() in text.lower() for word in words) for text in keys):
+        shown = f"word {one[0]!r}" if one else f"words {', '.join(map(repr, words))}"
+        yield f"the stop {shown} in the allow-list of {name} {'is' if one else 'are'} in every key"
 
 
 _CAUSES: Final[Mapping[str, Callable[[Facts, Sequence[str], Mapping[str, str]], Iterator[str]]]] = {
