@@ -5,6 +5,9 @@ What a function needs is imported when it runs: the engine imports this file in 
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import dagger
@@ -12,7 +15,6 @@ from dagger import DefaultPath, Doc, Ignore, check, function, object_type
 
 if TYPE_CHECKING:
     from llm_pipeline.containers.pipeline import Pipeline
-    from llm_pipeline.model import RunResult
 
 Source = Annotated[
     dagger.Directory,
@@ -62,13 +64,16 @@ class LlmPipeline:
     @function
     async def reports(self) -> dagger.Directory:
         """Run all checks that apply and return the reports, whatever the verdict."""
-        pipeline = await self._open()
-        return pipeline.reports(await pipeline.run())
+        with _told():
+            pipeline = await self._open()
+            run = replace(await pipeline.run(), source=await pipeline.state())
+            return await pipeline.reports(run).sync()
 
     @function
     async def fix(self) -> dagger.Changeset:
         """Return the fixes of the linter and the formatter, to look at or to apply."""
-        return (await self._open("lint", "format")).fixed()
+        with _told():
+            return await (await (await self._open("lint", "format")).fixed()).sync()
 
     @function
     @check
@@ -107,8 +112,7 @@ class LlmPipeline:
         return await self._verdict("test")
 
     async def _open(self, *only: str) -> "Pipeline":
-        from llm_pipeline.containers.pipeline import Settings, open_pipeline
-        from llm_pipeline.errors import PipelineError
+        from llm_pipeline.containers.opening import Settings, open_pipeline
 
         settings = Settings(
             self.source,
@@ -119,25 +123,33 @@ class LlmPipeline:
             self.python_image,
             self.gitleaks_image,
         )
-        try:
-            return await open_pipeline(settings, only)
-        except PipelineError as error:
-            _leave(str(error), error.exit_code)
+        return await open_pipeline(settings, only)
 
     async def _verdict(self, *only: str) -> str:
         """Return the account of a run that passed; otherwise leave with the run's exit code."""
+        with _told():
+            run = await (await self._open(*only)).run()
         from llm_pipeline.containers.pipeline import account
 
-        run = await (await self._open(*only)).run()
         text = account(run)
-        if run.exit_code and not (only and _nothing_to_do(run)):
+        # A check that was asked for alone and does not apply fails no `dagger check`.
+        skipped = only and all(result.verdict == "skipped" for result in run.checks)
+        if run.exit_code and not skipped:
             _leave(text, run.exit_code)
         return text
 
 
-def _nothing_to_do(run: "RunResult") -> bool:
-    """Tell whether a check that was asked for alone does not apply, which fails no `check`."""
-    return all(result.verdict == "skipped" for result in run.checks)
+@contextmanager
+def _told() -> Iterator[None]:
+    """Leave with one message and the right exit code, whatever went wrong."""
+    from llm_pipeline.containers.opening import one_error
+    from llm_pipeline.errors import PipelineError
+
+    try:
+        with one_error():
+            yield
+    except PipelineError as error:
+        _leave(str(error), error.exit_code)
 
 
 def _leave(text: str, code: int) -> NoReturn:

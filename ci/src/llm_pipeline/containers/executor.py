@@ -1,23 +1,23 @@
 """Executes the graph's scripts in containers."""
 
-from collections.abc import Collection
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import dagger
-from dagger import dag
 
-from llm_pipeline.config import from_pyproject, from_text
-from llm_pipeline.containers.layers import DATA, ENV, OUT, REPO, TOOLS, Layers
+from llm_pipeline.containers.layers import DATA, ENV, OUT, REPO, TOOLS, VERSION, Layers
 from llm_pipeline.errors import InstallError, LookError
-from llm_pipeline.facts import FACT_FILES, Facts
 from llm_pipeline.graph import Execution
-from llm_pipeline.plan import Plan, Planned, make_plan
+from llm_pipeline.plan import Planned
 from llm_pipeline.script import Places, script
 
 _KILLED: Final = 5
-_TIMED_OUT: Final = 124
+_TIMED_OUT: Final = (124, 143)
+"""Exit codes of coreutils' and busybox' ``timeout``."""
+_STAYS: Final = ("repository", "merges", "messages", "patches")
+"""What the leak scan works with: as large as the source, and no report."""
 
 
 @dataclass
@@ -27,6 +27,25 @@ class ContainerExecutor:
     layers: Layers
     folder: Path
 
+    def container(self, planned: Planned) -> dagger.Container:
+        """Return the container in which a check's script has run."""
+        tools = TOOLS
+        for tool, _ in self.layers.plan.hooked:
+            if tool in planned.check.tools:
+                tools = f"/hooked/{tool}:{tools}"
+        places = Places(OUT, ENV, tools, REPO, "/tmp/llm-pipeline", DATA)  # noqa: S108 - in a container
+        text = script(planned, places)
+        if planned.check.git:
+            text = f"export GITLEAKS_VERSION=$(cat {VERSION})\n{text}"
+        path = f"{DATA}/{planned.name}.sh"
+        # That of busybox counts whole seconds.
+        limit = ["timeout", "-k", str(_KILLED), str(math.ceil(planned.limit))]
+        return (
+            self.layers.container(planned)
+            .with_new_file(path, text)
+            .with_exec([*limit, "sh", path], expect=dagger.ReturnType.ANY)
+        )
+
     async def execute(self, planned: Planned) -> Execution:
         """Run one check's script and bring what it wrote to this side.
 
@@ -34,71 +53,37 @@ class ContainerExecutor:
             InstallError: A layer below the check could not be made.
             LookError: The engine could not run the script.
         """
-        tools = TOOLS
-        for tool, _ in self.layers.plan.hooked:
-            if tool in planned.check.tools:
-                tools = f"/hooked/{tool}:{tools}"
-        places = Places(OUT, ENV, tools, REPO, "/tmp/llm-pipeline", DATA)  # noqa: S108 - in a container
-        path = f"{DATA}/{planned.name}.sh"
-        limit = ["timeout", "-k", str(_KILLED), str(planned.limit)]
-        container = self.layers.container(planned)
-        if planned.check.git:
-            version = await self.layers.gitleaks_version()
-            container = container.with_env_variable("GITLEAKS_VERSION", version)
-        container = container.with_new_file(path, script(planned, places)).with_exec(
-            [*limit, "sh", path], expect=dagger.ReturnType.ANY
-        )
+        container = self.container(planned)
         out = self.folder / planned.name
         try:
-            await container.directory(OUT).export(str(out))
+            await container.directory(OUT).filter(exclude=list(_STAYS)).export(str(out))
             done = (out / "done").exists()
-            timed_out = not done and await container.exit_code() == _TIMED_OUT
+            timed_out = not done and await container.exit_code() in _TIMED_OUT
         except dagger.ExecError as error:
-            command = " ".join(error.command[:6])
-            last = (error.stderr or error.stdout).strip().splitlines()[-1:]
-            message = (
-                f"the environment could not be made: `{command}` ended with {error.exit_code}: "
-                f"{''.join(last)}"
-            )
-            raise InstallError(message, error.stdout + error.stderr) from None
+            raise unmade(error) from None
         except dagger.QueryError as error:
-            raise LookError(_explain(str(error))) from None
+            raise unanswered(error) from None
         return Execution(out, 0.0, planned.limit if timed_out else None)
 
 
-def _explain(problem: str) -> str:
-    if "failed to resolve" in problem or "pull" in problem:
-        return (
+def unmade(error: dagger.ExecError) -> InstallError:
+    """Make of a layer's failed command an error that shows its output."""
+    log = f"{error.stdout}\n{error.stderr}".strip()
+    last = (error.stderr or error.stdout).strip().splitlines()[-1:]
+    command = " ".join(word for word in error.command[:8] if not word.endswith("/trust.sh"))
+    return InstallError(
+        f"the container could not be made: `{command}` ended with {error.exit_code}: "
+        f"{''.join(last)}",
+        log,
+    )
+
+
+def unanswered(error: dagger.QueryError) -> LookError:
+    """Make of the engine's refusal an error that says what to do."""
+    problem = str(error)
+    if any(sign in problem for sign in ("failed to resolve", "failed to pull", "pull access")):
+        return LookError(
             f"an image could not be pulled: {problem}. Behind a mirror, name your images in "
             "[tool.llm-pipeline.images]."
         )
-    return problem
-
-
-async def read_facts(source: dagger.Directory, folder: Path) -> Facts:
-    """Bring the files that decide a plan to this side, and the names of all the others."""
-    names = [name for name in await source.glob("**/*") if not name.endswith("/")]
-    await source.filter(include=[name for name in FACT_FILES if name != ".git"]).export(str(folder))
-    return Facts(folder, tuple(names))
-
-
-async def read_plan(facts: Facts, config: dagger.File | None, only: Collection[str]) -> Plan:
-    """Return the plan for a source.
-
-    Raises:
-        ConfigError: The configuration is wrong.
-        UsageError: A check's name is.
-    """
-    if config is None:
-        return make_plan(facts, from_pyproject(facts.pyproject), only)
-    return make_plan(facts, from_text(await config.contents(), await config.name()), only)
-
-
-def directory(folder: Path) -> dagger.Directory:
-    """Return the files below a folder of the module's own container as a directory."""
-    found = dag.directory()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = str(path.relative_to(folder))
-            found = found.with_new_file(name, path.read_text("utf-8", "replace"))
-    return found
+    return LookError(problem)

@@ -25,6 +25,10 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PIP: Final = ("install", "--no-input", "--progress-bar=off")
 _TRUST: Final = f"{DATA}/trust.sh"
 _INSTALLING: Final = ("ensure.sh", "trust.sh", "pytest.lock", "coverage.lock")
+_SCANNING: Final = ("leakscan.sh", "leakscan.awk", "gitleaks.toml")
+_CACHES: Final = ("/root/.cache/pip", "/root/.cache/uv")
+VERSION: Final = "/gitleaks.version"
+"""Where the leak scan's container keeps what its gitleaks calls itself."""
 
 
 def _trusting(*command: str) -> list[str]:
@@ -35,12 +39,13 @@ def _trusting(*command: str) -> list[str]:
 class Layers:
     """Makes the container in which a check runs.
 
-    ``source``: the files of the source without ``.git``; ``git``: the folder ``.git``, if any.
+    ``source``: the files of the source without ``.git``; ``git``: its ``.git``, if any, which is a
+    file in a worktree.
     """
 
     plan: Plan
     source: dagger.Directory
-    git: dagger.Directory | None
+    git: dagger.Directory | dagger.File | None
     python_image: str
     gitleaks_image: str
 
@@ -56,26 +61,34 @@ class Layers:
         for tool, version in self.plan.hooked:
             if tool in planned.check.tools:
                 base = self._hooked(base, tool, version)
+        for folder in () if planned.check.git else _CACHES:
+            base = base.without_mount(folder)
         return base.with_mounted_directory(SOURCE, tree).with_workdir(SOURCE)
 
-    def tools(self) -> dagger.Container:
-        """Return the container with our own tools and nothing of the source."""
-        return self._tools
+    def state(self) -> dagger.Container:
+        """Return a container with git, the repository and all files of the source."""
+        return self._leaks.with_mounted_directory(SOURCE, self.source).with_workdir(SOURCE)
 
     @cached_property
     def _data(self) -> dagger.Directory:
         folder = dag.directory()
-        for entry in files("llm_pipeline").joinpath("data").iterdir():
+        # In one order, since each file is a step of its own in the key of what comes after it.
+        entries = sorted(
+            files("llm_pipeline").joinpath("data").iterdir(), key=lambda each: each.name
+        )
+        for entry in entries:
             folder = folder.with_new_file(entry.name, entry.read_text("utf-8"))
         return folder
 
     @cached_property
     def _python(self) -> dagger.Container:
+        pip, uv = _CACHES
         return (
             dag.container()
             .from_(self.python_image)
-            .with_mounted_cache("/root/.cache/pip", dag.cache_volume("llm-pipeline-pip"))
-            .with_mounted_cache("/root/.cache/uv", dag.cache_volume("llm-pipeline-uv"))
+            .with_user("root")
+            .with_mounted_cache(pip, dag.cache_volume("llm-pipeline-pip"))
+            .with_mounted_cache(uv, dag.cache_volume("llm-pipeline-uv"))
             .with_env_variable("UV_LINK_MODE", "copy")
             .with_env_variable("UV_SYSTEM_CERTS", "1")
             .with_env_variable("UV_NATIVE_TLS", "1")
@@ -148,12 +161,16 @@ class Layers:
 
     @cached_property
     def _leaks(self) -> dagger.Container:
-        base = dag.container().from_(self.gitleaks_image).with_directory(DATA, self._data)
+        base = (
+            dag.container()
+            .from_(self.gitleaks_image)
+            .with_user("root")
+            # The image may be another's, so it says itself which version it is.
+            .with_exec(["sh", "-c", f"gitleaks version >{VERSION}"])
+            .with_directory(DATA, self._data.filter(include=list(_SCANNING)))
+        )
+        if isinstance(self.git, dagger.File):
+            return base.with_mounted_file(f"{REPO}/.git", self.git)
         if self.git is not None:
-            base = base.with_mounted_directory(f"{REPO}/.git", self.git)
-        return base.with_user("root")
-
-    async def gitleaks_version(self) -> str:
-        """Return what the gitleaks of the image calls itself; the image may be another's."""
-        image = dag.container().from_(self.gitleaks_image)
-        return (await image.with_exec(["gitleaks", "version"]).stdout()).strip()
+            return base.with_mounted_directory(f"{REPO}/.git", self.git)
+        return base.with_directory(REPO, dag.directory())

@@ -1,85 +1,116 @@
 """One run of the graph inside of the Dagger module: what its functions share."""
 
-import dataclasses
 import io
-import tempfile
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-import anyio
 import dagger
-from msgspec.structs import replace
+from dagger import dag
 
 from llm_pipeline.console import choose
-from llm_pipeline.containers.executor import ContainerExecutor, directory, read_facts, read_plan
-from llm_pipeline.containers.layers import SOURCE, Layers
+from llm_pipeline.containers.executor import ContainerExecutor, unmade
+from llm_pipeline.containers.layers import REPO, SOURCE, Layers
+from llm_pipeline.errors import LookError
 from llm_pipeline.facts import Facts
 from llm_pipeline.graph import run_graph
 from llm_pipeline.masking import Mask
 from llm_pipeline.model import CheckResult, RunResult, SourceState
-from llm_pipeline.plan import Plan, without_controls
-from llm_pipeline.report import write_reports
+from llm_pipeline.plan import Plan, Planned
 
-
-@dataclass
-class Settings:
-    """The arguments of the module's constructor."""
-
-    source: dagger.Directory
-    git: dagger.Directory | None
-    config: dagger.File | None
-    keep_going: bool
-    red_controls: bool
-    python_image: str
-    gitleaks_image: str
+_REPORTING: Final = frozenset(
+    {"--no-fix", "--output-format=sarif", "--output-file={out}/ruff.sarif", "--diff"}
+)
+_STATE: Final = """\
+g() { git -c safe.directory='*' -c core.bare=false -c core.fsmonitor= --git-dir="$0/.git" "$@"; }
+g rev-parse HEAD 'HEAD^{tree}' || exit
+export GIT_INDEX_FILE=/tmp/index
+g read-tree HEAD
+changed=$(g --work-tree=. status --porcelain --ignore-submodules=all | head -n 1)
+echo "${changed:+dirty}"
+"""
 
 
 @dataclass
 class Pipeline:
-    """A source that was looked at, and what would run on it."""
+    """A source that was looked at, and what would run on it. ``folder`` is ours, on this side."""
 
-    settings: Settings
     plan: Plan
     facts: Facts
     layers: Layers
     folder: Path
 
     async def run(self) -> RunResult:
-        """Run the plan and return its result."""
+        """Run the plan and return its result, in which the source's state is not yet known."""
         started = time.monotonic()
         results: dict[str, CheckResult] = {}
         executor = ContainerExecutor(self.layers, self.folder / "out")
         await run_graph(self.plan, self.facts, executor.execute, _Silent(), results=results)
         checks = tuple(results[planned.name] for planned in self.plan.checks)
-        return RunResult(
-            checks,
-            _state(self.folder / "out"),
-            "containers",
-            _python(self.folder / "out") or self.plan.python,
-            round(time.monotonic() - started, 3),
-        )
+        seconds = round(time.monotonic() - started, 3)
+        python = _python(self.folder / "out") or self.plan.python
+        return RunResult(checks, SourceState(), "containers", python, seconds)
+
+    async def state(self) -> SourceState:
+        """Return which state of the source was looked at.
+
+        The leak scan finds it on its way; where it did not run, git is asked.
+        """
+        try:
+            said = (self.folder / "out" / "gitleaks" / "state").read_text()
+        except OSError:
+            if self.layers.git is None:
+                return SourceState()
+            asked = self.layers.state().with_exec(
+                ["sh", "-c", _STATE, REPO], expect=dagger.ReturnType.ANY
+            )
+            said = await asked.stdout()
+        lines = said.splitlines()
+        if len(lines) < 2:  # noqa: PLR2004 - a commit and its tree
+            return SourceState()
+        return SourceState(lines[0], lines[1], "dirty" in lines[2:])
 
     def reports(self, run: RunResult) -> dagger.Directory:
         """Return the reports of a run."""
-        folder = self.folder / "reports"
-        write_reports(run, folder, mask=mask(run), link=None)
-        return directory(folder)
+        from llm_pipeline.report import write_reports
 
-    def fixed(self) -> dagger.Changeset:
-        """Return ruff's fixes as a change of the source; what does not apply stays as it is."""
-        planned = {check.name: check for check in self.plan.checks if check.skip is None}
+        # Only what lies below the working directory can be handed to the engine.
+        folder = Path("reports")
+        write_reports(run, folder, mask=mask(run), link=None)
+        return dag.current_module().workdir(str(folder))
+
+    async def fixed(self) -> dagger.Changeset:
+        """Return ruff's fixes as a change of the source; a check that does not apply has none.
+
+        Raises:
+            LookError: ruff can't use its settings.
+        """
         before = self.layers.source
-        for name, words in (
-            ("lint", "ruff check --fix-only --exit-zero --no-cache ."),
-            ("format", "ruff format --no-cache ."),
-        ):
-            if name in planned:
-                check = planned[name]
-                fixed = self.layers.container(check).with_exec(words.split()).directory(SOURCE)
-                self.layers.source = self.layers.source.with_directory(".", fixed)
+        for planned in self.plan.checks:
+            if planned.skip is None and not planned.custom:
+                # The formatter gets what the linter has mended.
+                self.layers.source = self.layers.source.with_directory(
+                    ".", await self._mended(planned)
+                )
         return self.layers.source.changes(before)
+
+    async def _mended(self, planned: Planned) -> dagger.Directory:
+        words = [word for word in planned.commands[0] if word not in _REPORTING]
+        if planned.name == "lint":
+            words += ["--fix-only", "--exit-zero"]
+        container = self.layers.container(planned)
+        for name, value in planned.env:
+            container = container.with_env_variable(name, value)
+        container = container.with_exec(words, expect=dagger.ReturnType.ANY)
+        try:
+            code, said = await container.exit_code(), await container.stderr()
+        except dagger.ExecError as error:
+            raise unmade(error) from None
+        # A file that is no Python stays as it is.
+        if code and "Failed to parse" not in said:
+            raise LookError(f"`{' '.join(words)}` ended with {code}: {said.strip()}")
+        return container.directory(SOURCE)
 
 
 class _Silent:
@@ -90,40 +121,6 @@ class _Silent:
 
     def finished(self, result: CheckResult) -> None:
         pass
-
-
-async def open_pipeline(settings: Settings, only: Collection[str] = ()) -> Pipeline:
-    """Look at a source and decide what would run on it.
-
-    Raises:
-        UsageError: The configuration is wrong, or ``only`` is.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="llm-pipeline-"))
-    source = settings.source.filter(exclude=[".git"], gitignore=True)
-    git: list[dagger.Directory | None] = [settings.git]
-
-    async def find_git() -> None:
-        if git[0] is None and ".git/" in await settings.source.entries():
-            git[0] = settings.source.directory(".git")
-
-    facts: list[Facts] = []
-
-    async def find_facts() -> None:
-        facts.append(await read_facts(source, folder / "facts"))
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(find_git)
-        group.start_soon(find_facts)
-    plan = await read_plan(facts[0], settings.config, only)
-    if settings.keep_going:
-        plan = dataclasses.replace(plan, config=replace(plan.config, keep_going=True))
-    if not settings.red_controls:
-        plan = without_controls(plan)
-    images = plan.config.images
-    python = settings.python_image or images.python.replace("{version}", plan.python)
-    gitleaks = settings.gitleaks_image or images.gitleaks
-    layers = Layers(plan, source, git[0], python, gitleaks)
-    return Pipeline(settings, plan, facts[0], layers, folder)
 
 
 def mask(run: RunResult) -> Mask:
@@ -139,10 +136,6 @@ def account(run: RunResult) -> str:
             console.finished(check)
         console.done(run, None)
     return stream.getvalue()
-
-
-def _state(out: Path) -> SourceState:
-    return SourceState()
 
 
 def _python(out: Path) -> str | None:

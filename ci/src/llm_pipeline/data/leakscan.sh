@@ -290,6 +290,8 @@ if [ -n "$apart" ]; then
   [ -n "$belonging" ] ||
     fail "The git history does not belong to the source: its files are others. Name the source's own with --git=DIR, and as the source the root of the repository."
   head=$belonging
+  changed=$(git diff-index --cached --ignore-submodules=all --name-only "$head" | head -n 1)
+  printf '%s\n' "$head" "$(git rev-parse "$head^{tree}")" "${changed:+dirty}" > "$out/state"
 fi
 if [ "$now" != "$base" ] || [ -n "$range" ]; then
   if [ -n "$prefix" ]; then
