@@ -2,11 +2,12 @@
 
 import fcntl
 import hashlib
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -110,7 +111,9 @@ def environment_key(plan: InstallPlan, root: Path, files: Sequence[str]) -> str:
     """Return the key of a source's environment: it changes with the plan, the locks, the Python."""
     parts = [repr(plan).encode(), *(path.read_bytes() for path in sorted(DATA.glob("*.lock")))]
     for name in sorted(matching(files, (*MANIFESTS, *plan.key))):
-        parts += [name.encode(errors="surrogateescape"), (root / name).read_bytes()]
+        # The copy lacks links that lead out of the source.
+        with suppress(FileNotFoundError, IsADirectoryError):
+            parts += [os.fsencode(name), (root / name).read_bytes()]
     return _digest(parts)
 
 

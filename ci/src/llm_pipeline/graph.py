@@ -3,6 +3,7 @@
 Nothing here knows how a script is executed; both executors hand in a function for that.
 """
 
+import errno
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -107,6 +108,9 @@ async def run_check(planned: Planned, facts: Facts, execute: Execute) -> CheckRe
     except PipelineError as problem:
         summary = str(problem)
         log = problem.log if isinstance(problem, InstallError) else summary
+    except OSError as problem:
+        what = "full disk" if problem.errno == errno.ENOSPC else problem.strerror or problem
+        summary = log = f"can't go on with {problem.filename or 'the output'}: {what}"
     except Exception as problem:  # noqa: BLE001 - a mistake of ours is no verdict on the others
         kind = type(problem).__name__
         summary = f"internal error: {kind}: {problem}; please report it with the log"
