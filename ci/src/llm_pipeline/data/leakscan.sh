@@ -176,7 +176,7 @@ look() {
   sed "s/$(printf '\033')\[[0-9;]*m//g" "$out/gitleaks.raw" > "$out/gitleaks.log"
   # Its counts include commits of our own and the planted leaks.
   sed '/ leaks found/d; / commits scanned/d' "$out/gitleaks.log"
-  complaint=$(sed -n 's/^[^ ]* ERR //p; s/^[^ ]* FTL //p' "$out/gitleaks.log" | head -n 1)
+  complaint=$(sed -n 's/^[^ ]* ERR //p; s/^[^ ]* FTL //p; s/^panic: regexp: /config: /p' "$out/gitleaks.log" | head -n 1)
   killed=$(sed -n 's/.*git log ended with \(1[3-9][0-9]\)$/\1/p' "$out/gitleaks.log")
   [ -z "$killed" ] || fail "git was killed while it read the history (exit code $killed); run again with more memory."
   case $complaint in
