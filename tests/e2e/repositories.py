@@ -44,9 +44,9 @@ CLEAN: Final[Mapping[str, str]] = {
 
 def git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     """Run git in a folder and return what it prints."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, input=stdin
-    )
+    # What a fetch starts in the background would change the repository later.
+    argv = ["git", "-c", "gc.auto=0", "-c", "maintenance.auto=false", *arguments]
+    done = subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True, input=stdin)
     return done.stdout.strip()
 
 
