@@ -125,13 +125,13 @@ class TestJudge:
         ("code", "said"), [(1, "exit code 1"), (3, "no commits"), (127, "not found"), (137, "died")]
     )
     def test_other_exit_codes(self, tmp_path: Path, code: int, said: str) -> None:
-        """Whatever else the script ends with, it has not looked."""
+        """Whatever else the script ends with, it has not looked, and its SARIF closes no alert."""
         if code == 3:
             (tmp_path / "error").write_text("There are no commits.\n")
         judgement = judged(tmp_path, code=code)
         assert judgement.verdict is Verdict.ERROR
         assert said in judgement.summary
-        assert results(judgement) == []
+        assert judgement.files == {}
 
     @pytest.mark.parametrize("text", [None, "[]", "{}", '{"RuleID": "x"', '{"RuleID": 1}'])
     def test_report_that_can_not_be_read(self, tmp_path: Path, text: str | None) -> None:
@@ -161,11 +161,11 @@ class TestJudge:
         assert canary in judgement.secrets
 
     def test_time_limit(self, tmp_path: Path) -> None:
-        """A scan that did not end in time fails, and has its report."""
+        """A scan that did not end in time fails, and has no report that closes alerts."""
         judgement = gitleaks.judge(Observed(tmp_path, (), limit=2.5))
         assert judgement.verdict is Verdict.FAILED
         assert judgement.summary == "time limit of 2.5 s reached"
-        assert results(judgement) == []
+        assert judgement.files == {}
 
 
 class TestCommands:
@@ -173,7 +173,9 @@ class TestCommands:
 
     def test_defaults(self, tmp_path: Path) -> None:
         """Without settings it is the checks' own commands, and the defect."""
-        (command,) = gitleaks.commands(LeakSettings(), Facts(tmp_path, ("app.py",)))
+        (command,) = gitleaks.commands(
+            LeakSettings(), Facts(tmp_path, ("app.py",)), controlled=True
+        )
         assert command[: len(gitleaks.COMMANDS[0])] == gitleaks.COMMANDS[0]
         red = gitleaks.red_commands(LeakSettings(), Facts(tmp_path, ("app.py",)))
         assert red == gitleaks.RED_COMMANDS
@@ -181,13 +183,13 @@ class TestCommands:
     def test_settings(self, tmp_path: Path) -> None:
         """Nothing is put together to shell text: a value is a word, whatever is in it."""
         settings = LeakSettings(rules="a b.toml", baseline="$(x).json", range="a..b; touch x")
-        (command,) = gitleaks.commands(settings, Facts(tmp_path, ()))
+        (command,) = gitleaks.commands(settings, Facts(tmp_path, ()), controlled=True)
         assert command[5:8] == ("a b.toml", "$(x).json", "a..b; touch x")
 
     def test_rules_of_the_source(self, tmp_path: Path) -> None:
         """The source's own rules go before ours, and what the settings name before both."""
         facts = Facts(tmp_path, (".gitleaks.toml",))
-        assert ".gitleaks.toml" in gitleaks.commands(LeakSettings(), facts)[0]
+        assert ".gitleaks.toml" in gitleaks.commands(LeakSettings(), facts, controlled=True)[0]
         assert ".gitleaks.toml" in gitleaks.red_commands(LeakSettings(), facts)[0]
         named = gitleaks.red_commands(LeakSettings(rules="ci.toml"), facts)[0]
         assert "ci.toml" in named

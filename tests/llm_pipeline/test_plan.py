@@ -12,7 +12,7 @@ from llm_pipeline.errors import UsageError
 from llm_pipeline.facts import FACT_FILES, Facts
 from llm_pipeline.globs import matching
 from llm_pipeline.judges import command as judge_command
-from llm_pipeline.plan import Plan, Planned, make_plan, without_controls
+from llm_pipeline.plan import Plan, Planned, make_plan
 from tests.llm_pipeline.sources import write
 
 NAMES: Final = [check.name for check in CHECKS]
@@ -464,12 +464,12 @@ def test_controls(tmp_path: Path, config: str, off: list[str]) -> None:
     assert [found.name for found in plan.checks if not found.plants] == off
 
 
-def test_without_controls(tmp_path: Path) -> None:
-    """All controls can be taken out of a plan; the commands stay."""
-    plan = planned(tmp_path, HTTPX)
-    bare = without_controls(plan)
-    assert not any(found.red or found.plants for found in bare.checks)
-    assert [found.commands for found in bare.checks] == [found.commands for found in plan.checks]
+def test_no_made_up_keys_without_a_control(tmp_path: Path) -> None:
+    """A leak scan without its control is not given the control's keys either."""
+    with_control = planned(tmp_path / "with", HTTPX)
+    without = planned(tmp_path / "without", HTTPX, "red-controls = false")
+    assert "AKIA" in str(with_control.checks[0].commands)
+    assert "AKIA" not in str(without.checks[0].commands)
 
 
 def test_no_placeholder_is_left(tmp_path: Path) -> None:

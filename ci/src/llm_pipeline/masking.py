@@ -167,7 +167,7 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (secret.replace("'", quoted) for quoted in ("'\\''", "'\"'\"'"))  # a shell's -x
     xml = html.escape(secret, quote=False)
     quoted = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#09;"}
-    attribute = xml.translate(str.maketrans(quoted))
+    attribute = "".join(quoted.get(character, character) for character in xml)
     yield from (xml, attribute, html.escape(secret), attribute.replace("'", "&apos;"))
     yield xml.replace('"', "&#34;").replace("'", "&#39;")
     for url in (quote(data), quote(data, safe=""), quote_plus(data)):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -173,7 +173,9 @@ def _commands(
 ) -> tuple[Commands, Commands, bool]:
     settings = config.check(check.name)
     if isinstance(settings, LeakSettings):
-        return gitleaks.commands(settings, facts), gitleaks.red_commands(settings, facts), False
+        controlled = config.red_controls and settings.red_control
+        commands = gitleaks.commands(settings, facts, controlled=controlled)
+        return commands, gitleaks.red_commands(settings, facts), False
     if settings.command is not None:
         return _override(check, settings.command, facts, coverage=coverage)
     if check.name == "types":
@@ -257,9 +259,3 @@ def _wanted_workflow_tools(check: Check, facts: Facts, config: Config) -> Comman
         if pinned or configured or re.search(rf"\b{tool}\b", facts.scripts):
             wanted.append(command)
     return tuple(wanted)
-
-
-def without_controls(plan: Plan) -> Plan:
-    """Return the plan with every red control switched off."""
-    checks = tuple(replace(check, red=(), plants=()) for check in plan.checks)
-    return replace(plan, checks=checks)

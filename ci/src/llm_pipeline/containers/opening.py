@@ -76,16 +76,12 @@ async def open_pipeline(settings: Settings, only: Collection[str] = ()) -> "Pipe
 
 
 async def _plan(facts: "Facts", settings: Settings, only: Collection[str]) -> "Plan":
-    from msgspec.structs import replace
-
-    from llm_pipeline.config import from_pyproject, from_text
-    from llm_pipeline.plan import make_plan, without_controls
+    from llm_pipeline.config import adjusted, from_pyproject, from_text
+    from llm_pipeline.plan import make_plan
 
     if settings.config is None:
         config = from_pyproject(facts.pyproject)
     else:
         config = from_text(await settings.config.contents(), await settings.config.name())
-    if settings.keep_going:
-        config = replace(config, keep_going=True)
-    plan = make_plan(facts, config, only)
-    return plan if settings.red_controls else without_controls(plan)
+    config = adjusted(config, keep_going=settings.keep_going, red_controls=settings.red_controls)
+    return make_plan(facts, config, only)
