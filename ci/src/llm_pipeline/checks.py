@@ -132,7 +132,7 @@ CHECKS: Final = (
             # actionlint looks for its project by a folder named .git, which a copy lacks.
             ("sh", "-c", "mkdir -p .git && exec actionlint -no-color -format '{{json .}}'"),
         ),
-        reads=(".github/**",),
+        reads=(".github/**", "zizmor.y*ml", "**/action.y*ml"),
         judge=judges.workflows,
         plant=defects.injection,
         evidence=Evidence(

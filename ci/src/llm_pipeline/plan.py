@@ -255,7 +255,9 @@ def _wanted_workflow_tools(check: Check, facts: Facts, config: Config) -> Comman
     wanted = []
     for tool, command in zip(("zizmor", "actionlint"), check.commands, strict=True):
         pinned = {tool, f"{tool}-py", f"{tool}-kjanat"} & facts.requirements
-        configured = facts.has(*(f".github/{tool}.{end}" for end in ("yml", "yaml")))
+        configured = facts.has(
+            *(f"{folder}{tool}.{end}" for folder in ("", ".github/") for end in ("yml", "yaml"))
+        )
         if pinned or configured or re.search(rf"\b{tool}\b", facts.scripts):
             wanted.append(command)
     return tuple(wanted)
