@@ -57,6 +57,13 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture(scope="session")
+def pipeline_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pipeline's cache: the tools and environments in it are made once in a session."""
+    folder = os.environ.get("E2E_FOLDER") or tmp_path_factory.mktemp("pipeline")
+    return Path(folder) / "cache"
+
+
 @pytest.fixture
 def canary() -> str:
     """A value that must be in no output; it looks like nothing a scanner knows."""

@@ -1,4 +1,4 @@
-"""One cache for the whole session: the tools and environments in it are made once."""
+"""The pipeline as a user runs it, on sources that tests build."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ from tests.e2e.host import Host, remove
 
 
 @pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
+def host(tmp_path_factory: pytest.TempPathFactory, pipeline_cache: Path) -> Host:
     """The pipeline on this machine; sources lie at the same paths from test to test."""
     folder = Path(os.environ.get("E2E_FOLDER") or tmp_path_factory.mktemp("e2e"))
-    return Host(folder, folder / "cache")
+    return Host(folder, pipeline_cache)
 
 
 @pytest.fixture
