@@ -1,7 +1,9 @@
 """Processes that a run started, told by a mark in their environment or arguments."""
 
 import os
+import pty
 import secrets
+import select
 import signal
 import subprocess
 import time
@@ -42,3 +44,28 @@ def _carrying(mark: str) -> list[int]:
             if mark.encode() in about:
                 found.append(int(folder.name))
     return found
+
+
+def in_a_terminal(
+    command: list[str], env: dict[str, str], until: Path | None = None
+) -> tuple[int, str]:
+    """Run a command in a terminal and return its exit code and all that was shown.
+
+    Once the file `until` is there, Ctrl-C is pressed.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, env)  # noqa: S606 - a child of a terminal
+    shown = b""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if until is not None and until.exists():
+            os.write(terminal, b"\x03")
+            until = None
+        if select.select([terminal], [], [], 0.05)[0]:
+            try:
+                shown += os.read(terminal, 65536)
+            except OSError:  # Linux's way to say that the other end is closed
+                break
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode(errors="replace")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.host import Host, Ran
 from tests.e2e.repositories import clean, commit, key
+from tests.e2e.running import in_a_terminal
 
 NAMES = (
     *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"),
@@ -155,3 +156,15 @@ def test_leaked(host: Host, source: Path, tmp_path: Path, *, actions: bool) -> N
     texts |= kept(host, "cache")
     for secret in (old, new):
         assert not holding(secret, texts)
+
+
+def test_terminal(host: Host, source: Path, variables: dict[str, str]) -> None:
+    """What a terminal shows while checks run, and at the end, is masked too."""
+    clean(source, {"tests/test_app.py": TELL.format(names=NAMES)})
+    arguments = host.arguments(source, f'checks = ["test"]\nenv = {list(NAMES)}\n')
+    env = host.environment({**variables, "TERM": "xterm", "COLUMNS": "500"})
+    code, shown = in_a_terminal(arguments, env)
+    assert code == 1
+    assert "test_raise" in shown
+    for name, secret in variables.items():
+        assert not holding(secret, {"terminal": shown.encode()}), name
