@@ -20,7 +20,20 @@ _CONFIG: Final = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The subcommands; where nobody reads their output any more they could not do their work."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a subcommand; click itself would leave with 1, as if a check had failed."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Python would complain once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(3)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="llm-pipeline", message="%(prog)s %(version)s")
 def cli() -> None:
     """CI as code: one graph of checks, the same on this machine and in containers.
@@ -68,7 +81,7 @@ def ci(  # noqa: PLR0913 - an argument for each option
 def checks(*, source: Path, config: Path | None) -> None:
     """List the checks that would run on a source, how, and why the others would not."""
     from llm_pipeline.host import Options, read_plan
-    from llm_pipeline.source import list_source
+    from llm_pipeline.source import list_source, show
 
     # Without the controls: the leak scan takes its made-up keys as arguments.
     plan, _ = read_plan(list_source(source), Options(config=config, red_controls=False))
@@ -77,7 +90,8 @@ def checks(*, source: Path, config: Path | None) -> None:
             click.echo(f"{planned.name:<10} skipped: {planned.skip}")
             continue
         for number, command in enumerate(planned.commands):
-            click.echo(f"{planned.name if number == 0 else '':<10} {' '.join(command)}")
+            line = show(os.fsencode(" ".join(command)))
+            click.echo(f"{planned.name if number == 0 else '':<10} {line}")
     click.echo(f"environment {plan.install.manager}")
 
 
@@ -102,10 +116,6 @@ def main() -> None:
     except PipelineError as error:
         click.echo(f"llm-pipeline: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(3)
     except Exception as error:
         if os.environ.get("LLM_PIPELINE_DEBUG"):
             raise
