@@ -90,7 +90,7 @@ def checks(*, source: Path, config: Path | None) -> None:
             click.echo(f"{planned.name:<10} skipped: {planned.skip}")
             continue
         for number, command in enumerate(planned.commands):
-            line = show(os.fsencode(" ".join(command)))
+            line = show(os.fsencode(" ".join(command))).rstrip()
             click.echo(f"{planned.name if number == 0 else '':<10} {line}")
     click.echo(f"environment {plan.install.manager}")
 
