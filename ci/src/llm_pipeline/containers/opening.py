@@ -62,7 +62,7 @@ async def open_pipeline(settings: Settings, only: Collection[str] = ()) -> "Pipe
     with one_error():
         async with anyio.create_task_group() as group:
             # What follows is read and compiled while the engine answers.
-            group.start_soon(to_thread.run_sync, import_module, "llm_pipeline.containers.pipeline")
+            group.start_soon(_load)
             looked = await look(settings.source, settings.git, folder)
         plan = await _plan(looked.facts, settings, only)
     from llm_pipeline.containers.layers import Layers
@@ -73,6 +73,10 @@ async def open_pipeline(settings: Settings, only: Collection[str] = ()) -> "Pipe
     gitleaks = settings.gitleaks_image or images.gitleaks
     layers = Layers(plan, looked.files, looked.git, python, gitleaks)
     return Pipeline(plan, looked.facts, layers, folder)
+
+
+async def _load() -> None:
+    await to_thread.run_sync(import_module, "llm_pipeline.containers.pipeline")
 
 
 async def _plan(facts: "Facts", settings: Settings, only: Collection[str]) -> "Plan":

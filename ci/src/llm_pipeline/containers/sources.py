@@ -81,7 +81,7 @@ async def _names(directory: dagger.Directory) -> list[str]:
     return [name for name in await directory.glob("**/*") if not name.endswith("/")]
 
 
-def _only(source: dagger.Directory, names: set[str]) -> dagger.Directory:
+def _only(source: dagger.Directory, names: frozenset[str]) -> dagger.Directory:
     return source.filter(include=["".join(map(_escaped, name)) for name in sorted(names)])
 
 
