@@ -93,4 +93,5 @@ class Ground:
     def pipeline(self, *options: str, name: str) -> Contestant:
         """The pipeline itself."""
         argv = [str(BIN / "llm-pipeline"), "ci", "--reports", str(self.work / "reports"), *options]
-        return Contestant(name, argv, self.source, self.env)
+        env = {**self.env, "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]])}
+        return Contestant(name, argv, self.source, env)

@@ -26,8 +26,9 @@ _TEST: Final = """from sample.part{number} import describe, scale
 _CASE: Final = """
 
 def test_case_{case}() -> None:
-    values = [float(value) for value in range({size})]
-    assert describe(scale(values))["most"] == {size_less_one} * {number}.0
+    for _ in range(100):
+        values = [float(value) for value in range({size})]
+        assert describe(scale(values))["most"] == {size_less_one} * {number}.0
 """
 _PYPROJECT: Final = """\
 [project]

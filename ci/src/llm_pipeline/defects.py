@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import Final
 
-from llm_pipeline import causes, tool_settings
+from llm_pipeline import tool_settings
 from llm_pipeline.facts import Facts
 
 STEM: Final = "zz_llm_pipeline_red_control"
@@ -31,6 +31,8 @@ def is_planted(path: str) -> bool:
 
 def likely_cause(check: str, facts: Facts, command: Sequence[str]) -> str:
     """Return why a check probably did not find its planted defect, as one sentence."""
+    from llm_pipeline import causes  # many patterns, for a check that is blind alone
+
     return causes.likely_cause(check, facts, command, PLANTS[check](facts))
 
 

@@ -1,6 +1,5 @@
 """Our rules find what this stack leaks, and nothing that only looks like it."""
 
-import os
 import subprocess
 import tomllib
 from collections import Counter, defaultdict
@@ -15,10 +14,17 @@ from .scan import RULES, Finding, scan
 from .secrets import KINDS
 
 # The rules were tuned on seeds below 1000; these are others.
-SEEDS = range(1000, 1020 if os.environ.get("LLM_PIPELINE_ACCEPTANCE") else 1002)
+SEED = 1000
 EACH = 10
 # At least 215 of 220 must be found.
 SHARE = 215 / 220
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Take two seeds, or twenty where the long counts are asked for."""
+    if "seed" in metafunc.fixturenames:
+        many = metafunc.config.getoption("--acceptance")
+        metafunc.parametrize("seed", range(SEED, SEED + (20 if many else 2)))
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
@@ -64,7 +70,6 @@ def commit(folder: Path, message: str) -> None:
         subprocess.run(["git", *who, *arguments], cwd=folder, check=True)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 def test_secrets_are_found_in_files(tmp_path: Path, seed: int) -> None:
     """Of ten made-up secrets of every kind, nearly all are found, and of no kind two are missed."""
     planted = plant(seed, EACH)
@@ -79,7 +84,7 @@ def test_secrets_are_found_in_files(tmp_path: Path, seed: int) -> None:
 
 def test_secrets_are_found_in_the_history(tmp_path: Path) -> None:
     """A secret whose file is gone is found in the commit that brought it."""
-    planted = plant(SEEDS[0], EACH)
+    planted = plant(SEED, EACH)
     write(tmp_path, texts(planted))
     commit(tmp_path, "Add")
     for path in planted:
@@ -99,7 +104,6 @@ def test_secrets_are_found_in_the_history(tmp_path: Path) -> None:
     assert len(missed(planted, findings)) <= (1 - SHARE) * len(planted)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
 def test_lookalikes_are_no_findings(tmp_path: Path, seed: int) -> None:
     """Placeholders, documented examples, references, hashes and identifiers are no findings."""
     files = lookalikes(seed)
@@ -113,7 +117,7 @@ def test_lookalikes_are_no_findings(tmp_path: Path, seed: int) -> None:
 
 def test_a_placeholder_beside_a_secret_hides_nothing(tmp_path: Path) -> None:
     """A file that has every placeholder and one secret is found out."""
-    planted = plant(SEEDS[0], 1)
+    planted = plant(SEED, 1)
     clean = "\n".join(text for path, text in lookalikes(1).items() if "placeholder" in path)
     around = {
         path: Leak(leak.kind, leak.secret, f"{clean}\n{leak.text}")
@@ -127,7 +131,7 @@ def test_a_placeholder_beside_a_secret_hides_nothing(tmp_path: Path) -> None:
 
 def test_the_defaults_alone_miss_them(tmp_path: Path) -> None:
     """Without our rules many of the planted secrets are missed, so the tests above can fail."""
-    planted = plant(SEEDS[0], EACH)
+    planted = plant(SEED, EACH)
     write(tmp_path, texts(planted))
 
     lost = Counter(
@@ -141,7 +145,7 @@ def test_the_defaults_alone_miss_them(tmp_path: Path) -> None:
 
 def test_every_rule_of_ours_finds_something(tmp_path: Path) -> None:
     """There is a planted secret for each of our rules: none is dead."""
-    write(tmp_path, texts(plant(SEEDS[0], EACH)))
+    write(tmp_path, texts(plant(SEED, EACH)))
     rules = {rule["id"] for rule in tomllib.loads(RULES.read_text())["rules"]}
 
     assert rules - {finding.rule for finding in scan("dir", tmp_path)} == set()
