@@ -11,7 +11,8 @@ for tool in "$@"; do
 done
 [ -n "$missing" ] || exit 0
 echo "not in the source's environment, added at our pinned versions:$missing"
+set --
 for tool in $missing; do
-  pip --python "$env/bin/python" install --no-input --progress-bar=off --require-hashes \
-    -r "$here/$tool.lock"
+  set -- "$@" -r "$here/$tool.lock"
 done
+pip --python "$env/bin/python" install --no-input --progress-bar=off --require-hashes "$@"
