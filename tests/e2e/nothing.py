@@ -88,7 +88,7 @@ def ignored(folder: Path) -> None:
 
 RANGE: Final = "gitleaks.range = "
 NOTHING: Final = (
-    Case("shallow", shallow, ERROR, 3, "`git fetch --unshallow`"),
+    Case("shallow", shallow, ERROR, 3, "The clone is shallow"),
     Case("shallow-unmarked", shallow_unmarked, ERROR, 3, "`git fetch --unshallow`"),
     Case("partial-clone", partial_clone, ERROR, 3, "`git fetch --refetch --no-filter`"),
     Case("no-commits", no_commits, ERROR, 3, "has no commits yet, so there is no history"),

@@ -57,7 +57,7 @@ TESTS: Final = (
     _case(
         "test-hangs",
         "import time\n\n\ndef test_it():\n    time.sleep(60)\n",
-        *(FAILED, "time limit", (_PATH,), "test.timeout = 4\n"),
+        *(FAILED, "time limit of 4 s reached", (_PATH,), "test.timeout = 4\n"),
     ),
     _case(
         "test-crashes",
