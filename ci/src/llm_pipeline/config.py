@@ -30,11 +30,13 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 class Images(_Table, frozen=True):
     """Container images, for those who pull through a mirror or pin a digest.
 
-    ``python`` may hold ``{version}``, which the source's Python version replaces.
+    ``python`` may hold ``{version}``, which the source's Python version replaces. ``packages``: of
+    the image's system, Debian or Alpine, that the environment needs, such as ``git``.
     """
 
     python: str = "docker.io/library/python:{version}-slim"
     gitleaks: str = "ghcr.io/gitleaks/gitleaks:v8.30.1"
+    packages: list[Annotated[str, msgspec.Meta(min_length=1)]] = []
 
 
 class Install(_Table, frozen=True):

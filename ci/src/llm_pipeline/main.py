@@ -154,5 +154,6 @@ def _told() -> Iterator[None]:
 
 def _leave(text: str, code: int) -> NoReturn:
     # The message of SystemExit does not reach the user, and only its code becomes the command's.
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
     raise SystemExit(code)

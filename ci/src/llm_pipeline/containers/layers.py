@@ -132,6 +132,11 @@ class Layers:
             base = self._venv(base, "/poetry", "poetry").with_env_variable(
                 "PATH", f"{TOOLS}/bin:/poetry/bin:{_PATH}"
             )
+        if packages := self.plan.config.images.packages:
+            script = self._data.file("packages.sh")
+            base = base.with_file(f"{DATA}/packages.sh", script).with_exec(
+                ["sh", f"{DATA}/packages.sh", *packages]
+            )
         base = base.with_exec(["python", "-m", "venv", ENV]).with_directory(
             DATA, self._data.filter(include=list(_INSTALLING))
         )
