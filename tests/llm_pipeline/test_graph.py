@@ -1,5 +1,6 @@
 """The graph: stages, what is skipped, controls, and that an error stays with its check."""
 
+import errno
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -274,6 +275,16 @@ def test_floor_of_the_coverage(run_all: RunAll) -> None:
     [
         (LookError("git was not found"), "git was not found", "git was not found"),
         (InstallError("no environment", "pip said\nno"), "no environment", "pip said\nno"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/x/out"),
+            "can't go on with /x/out: full disk",
+            "can't go on",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            "can't go on with the output: Permission denied",
+            "can't go on",
+        ),
         (
             ZeroDivisionError("ours"),
             "internal error: ZeroDivisionError: ours; please report it with the log",
