@@ -165,7 +165,10 @@ def test_pyproject_without_a_table() -> None:
         ),
         (
             "[images]\npyhton = 'x'",
-            "unknown key `images.pyhton`. Did you mean `python`? Allowed here: gitleaks, packages, python.",
+            (
+                "unknown key `images.pyhton`. Did you mean `python`? Allowed here: gitleaks, "
+                "packages, python."
+            ),
         ),
         (
             "[jobs.ct]\ncommand = 'a'\ntimeuot = 3",
