@@ -194,6 +194,17 @@ BLIND: Final = (
 
 NOTHING_EXECUTED: Final = (
     _files(
+        "control-hangs",
+        "test",
+        {
+            "conftest.py": (
+                "import time\n\n\ndef pytest_collection_finish(session):\n"
+                "    time.sleep(60 if len(session.items) > 1 else 0)\n"
+            )
+        },
+        *("the red control did not finish within the time limit of 4 s", "test.timeout = 4\n"),
+    ),
+    _files(
         "collect-only",
         *("test", {"pytest.ini": "[pytest]\npythonpath = .\naddopts = --collect-only\n"}),
         "no test was executed",

@@ -18,13 +18,11 @@ SLEEPS = """\
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 
 def test_sleeps() -> None:
-    sleep = {before!r} + "import time; time.sleep(60)"
+    sleep = {before!r} + "import time; open({flag!r}, 'w').close(); time.sleep(60)"
     subprocess.Popen([sys.executable, "-c", sleep], start_new_session=True)
-    Path({flag!r}).touch()
     time.sleep(60)
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -69,7 +67,7 @@ class Running:
         return self.process.returncode, out, err
 
 
-def assert_interrupted(host: Host, code: int, out: str, err: str) -> None:
+def assert_interrupted(host: Host, code: int, out: str, err: str, place: str = "source") -> None:
     """The run said so, told what was known by then, and left only what may be used again."""
     assert not err
     # By the signal itself where there was nothing to clean up: a shell says 130, too.
@@ -80,7 +78,7 @@ def assert_interrupted(host: Host, code: int, out: str, err: str) -> None:
         assert (host.reports / "verdict.json").exists()
         assert '"interrupted"' in (host.reports / "verdict.json").read_text()
     for folder in ("out", "trees", "scripts", "home", "source"):
-        assert not list(host.cache.glob(f"source-*/{folder}"))
+        assert not list(host.cache.glob(f"{place}-*/{folder}"))
 
 
 @pytest.mark.parametrize("group", range(6))
@@ -143,14 +141,17 @@ def test_in_an_installation(host: Host, source: Path, tmp_path: Path) -> None:
     remove(source)
     clean(source)
     flag = tmp_path / "flag"
-    install = f'[install]\ncommands = [["sh", "-c", "[ -e {flag} ] || touch {flag} && sleep 2"]]\n'
-    config = f'checks = ["types"]\n{install}'
+    config = (
+        'red-controls = false\nchecks = ["types"]\n'
+        f'install.commands = [["sh", "-c", "touch {flag}; sleep 2; touch {{env}}/whole"]]\n'
+        "types.command = 'test -e $VIRTUAL_ENV/whole'\n"
+    )
     with marked() as mark:
         running = Running(host, source, config, mark)
         wait_for(flag)
         code, out, err = running.end()
         assert not left_behind(mark)
-    assert_interrupted(host, code, out, err)
+    assert_interrupted(host, code, out, err, "installed")
     assert not list(host.cache.glob("installed-*/env-*/.complete"))
     assert host.run(source, config).checks == {"types": "passed"}
 
