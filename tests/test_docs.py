@@ -25,7 +25,7 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*DOCS, ROOT / "README.md", ROOT / "ci/README.md", ROOT / "examples/ci-systems/README.md"]
 PACKAGE = ROOT / "ci/src/llm_pipeline"
 OUTER = {"report", "summary", "masking", "display", "console", "console_github", "console_live"}
-HOST = {"host", "environments", "processes", "descendants", "run", "job", "cli"}
+HOST = {"__main__", "host", "environments", "processes", "descendants", "run", "job", "cli"}
 CONTAINERS = {"main", "containers"}
 
 

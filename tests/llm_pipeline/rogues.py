@@ -103,3 +103,8 @@ def wait_for(condition: Callable[[], object]) -> None:
 def python(code: str) -> tuple[str, str, str, str]:
     """The command that runs some Python, with little to start."""
     return sys.executable, "-S", "-c", code
+
+
+def without_coverage() -> dict[str, str]:
+    """The variables of a process that may not write where coverage keeps its data."""
+    return {name: value for name, value in os.environ.items() if "COVERAGE" not in name}

@@ -347,7 +347,7 @@ def test_cancelling_keeps_what_is_known(tmp_path: Path, execute: Execute) -> Non
             with anyio.fail_after(20):
                 there = tmp_path / "there"
                 # A process tells it, so there is no event to wait for.
-                while not ("lint" in results and there.exists()):  # noqa: ASYNC110
+                while not ("lint" in results and there.exists()):  # noqa: ASYNC110 - a check tells it
                     await anyio.sleep(0.01)
             group.cancel_scope.cancel()
 

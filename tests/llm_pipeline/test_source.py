@@ -10,6 +10,7 @@ import pytest
 
 from llm_pipeline.errors import LookError, UsageError
 from llm_pipeline.source import SourceFiles, git_env, list_source, show
+from tests.llm_pipeline.rogues import without_coverage
 
 Git = Callable[..., str]
 ODD = [b"with space", b"new\nline", b"\xc3\xa4", b'quote"', b"-dash", b"#hash", b"tab\t"]
@@ -420,7 +421,7 @@ def test_unreadable_folder(git: Git, *, with_git: bool) -> None:
             subprocess.run(["chown", "-R", "65534", root], check=True)
         done = subprocess.run(
             [sys.executable, "-c", AS_NOBODY, root],
-            env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull},
+            env={**without_coverage(), "GIT_CONFIG_GLOBAL": os.devnull},
             capture_output=True,
             text=True,
             check=False,

@@ -14,6 +14,7 @@ import pytest
 from llm_pipeline.errors import LookError, UsageError
 from llm_pipeline.source import SourceFiles, list_source
 from llm_pipeline.workspace import SLOTS, cache_dir, copy_source, link_tree, slot
+from tests.llm_pipeline.rogues import without_coverage
 
 ODD = [b"with space", b"new\nline", b"deep/er/\xc3\xa4"]
 if sys.platform == "linux":
@@ -267,6 +268,7 @@ def as_user(folder: Path, body: str, *prefix: str, user: str = "ordinary") -> st
     done = subprocess.run(
         [*prefix, sys.executable, "-c", AS_USER.format(body=body), folder, user],
         cwd=folder,
+        env=without_coverage(),
         capture_output=True,
         text=True,
         check=False,
