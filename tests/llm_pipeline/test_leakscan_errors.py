@@ -190,7 +190,8 @@ def test_scanner_that_dies(source: Path, tmp_path: Path) -> None:
     }.items():
         command.write_text(f"#!/bin/sh\n{line}\n")
         command.chmod(0o755)
-        assert_error(scan.run_in(("app.py", "README.md"), source), said)
+        result = scan.run_in(("app.py", "README.md"), source, red_controls=True)
+        assert_error(result, said)
 
 
 def test_git_that_dies(source: Path, tmp_path: Path, git: Git) -> None:
