@@ -85,6 +85,7 @@ def ran(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
             [*request.param, str(path)],
             cwd=tree,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            input=b"not for the commands\n",
             capture_output=True,
             check=True,
             timeout=60,
