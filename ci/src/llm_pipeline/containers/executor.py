@@ -72,7 +72,7 @@ def unmade(error: dagger.ExecError) -> InstallError:
     last = (error.stderr or error.stdout).strip().splitlines()[-1:]
     command = " ".join(word for word in error.command[:8] if not word.endswith("/trust.sh"))
     return InstallError(
-        f"the container could not be made: `{command}` ended with {error.exit_code}: "
+        f"the environment could not be made: `{command}` ended with {error.exit_code}: "
         f"{''.join(last)}",
         log,
     )

@@ -24,6 +24,7 @@ TOOLS: Final = "/tools"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PIP: Final = ("install", "--no-input", "--progress-bar=off")
 _TRUST: Final = f"{DATA}/trust.sh"
+_ENSURE: Final = "{data}/ensure.sh"
 _INSTALLING: Final = ("ensure.sh", "trust.sh", "pytest.lock", "coverage.lock")
 _SCANNING: Final = ("leakscan.sh", "leakscan.awk", "gitleaks.toml")
 _CACHES: Final = ("/root/.cache/pip", "/root/.cache/uv")
@@ -150,19 +151,29 @@ class Layers:
         manifests = self.source.filter(include=[*MANIFESTS, *install.key])
         base = self._install(base, manifests, install.dependencies)
         inputs = self.source.filter(include=[*MANIFESTS, *install.inputs])
-        base = self._install(base, inputs, install.project)
+        # What only completes the environment reads nothing of the source: not even in its key.
+        completing = tuple(words for words in install.project if _ENSURE in words)
+        project = tuple(words for words in install.project if _ENSURE not in words)
+        base = self._install(base, inputs, project)
+        base = self._install(base, None, completing)
         return base.with_env_variable("PATH", f"{ENV}/bin:{TOOLS}/bin:{_PATH}")
 
     def _install(
-        self, base: dagger.Container, tree: dagger.Directory, commands: tuple[tuple[str, ...], ...]
+        self,
+        base: dagger.Container,
+        tree: dagger.Directory | None,
+        commands: tuple[tuple[str, ...], ...],
     ) -> dagger.Container:
         if not commands:
             return base
-        base = base.with_mounted_directory(SOURCE, tree).with_workdir(SOURCE)
+        if tree is None:
+            base = base.with_workdir("/")
+        else:
+            base = base.with_mounted_directory(SOURCE, tree).with_workdir(SOURCE)
         for command in commands:
             words = [word.replace("{env}", ENV).replace("{data}", DATA) for word in command]
             base = base.with_exec(_trusting(*words))
-        return base.without_mount(SOURCE)
+        return base if tree is None else base.without_mount(SOURCE)
 
     @cached_property
     def _leaks(self) -> dagger.Container:
