@@ -247,6 +247,15 @@ def test_unknown_key(text: str, message: str) -> None:
         ),
         ("[install]\ninputs = ['']", "`install.inputs[0]`: should be text that is not empty."),
         ("[lint]\ntimeout = 0", "`lint.timeout`: should be a number > 0.0, not 0."),
+        (
+            "[format]\nenv = { 'A-B' = '' }",
+            "`format.env`: should be the name of a variable: letters, digits and _, not 'A-B'.",
+        ),
+        ('[test]\nenv = { A = "\\u0000" }', "`test.env.A`: should be text without NUL."),
+        (
+            "[install]\ncommands = [['make'], ['']]",
+            "`install.commands[1]`: should be a command, not [''].",
+        ),
         ("[lint]\ntimeout = nan", "`lint.timeout`: should be a number > 0.0, not nan."),
         ("[lint]\ntimeout = 90_000", "`lint.timeout`: should be a number <= 86400.0, not 90000."),
         ("[lint]\ntimeout = 1979-05-27", "`lint.timeout`: should be a number, but it is a date."),
