@@ -133,6 +133,11 @@ BLIND: Final = (
         "the hook `pytest_runtest_makereport` in conftest.py",
     ),
     _conftest(
+        "functions-are-never-called",
+        "def pytest_pyfunc_call(pyfuncitem):\n    return True\n",
+        "the hook `pytest_pyfunc_call` in conftest.py",
+    ),
+    _conftest(
         "leaves-with-zero",
         "import os\n\n\ndef pytest_sessionfinish():\n    os._exit(0)\n",
         "`os._exit` in conftest.py sets the exit code",

@@ -37,7 +37,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. ``commands`` run in order; ``red`` are those of the control, if others."""
+    """One check. ``commands`` run in order; ``red`` are those of the control, if others.
+
+    ``control`` judges the control, where ``judge`` does not.
+    """
 
     name: str
     stage: Stage
@@ -50,6 +53,7 @@ class Check:
     red: tuple[tuple[str, ...], ...] | None = None
     git: bool = False
     environment: bool = False
+    control: Judge | None = None
 
 
 PYTHON: Final = ("**/*.py", "**/*.pyi", "**/*.ipynb")
@@ -151,6 +155,7 @@ CHECKS: Final = (
         red=(("python", "-m", "pytest", "--junitxml={out}/junit.xml", "{planted}"),),
         reads=("**",),
         judge=judges.tests,
+        control=judges.planted_tests,
         plant=defects.failing_test,
         evidence=Evidence(
             tables=("tool.pytest",),

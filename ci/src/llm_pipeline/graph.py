@@ -175,7 +175,7 @@ def _controlled(
         why = f"within the time limit of {limit:g} s" if limit is not None else "its commands"
         summary = f"error: the red control did not finish {why}"
         return Control.NOT_RUN, replace(judgement, verdict=Verdict.ERROR, summary=summary)
-    seen = planned.judge(Observed(out, codes))
+    seen = (planned.control or planned.judge)(Observed(out, codes))
     found = planned.custom or any(is_planted(finding.path) for finding in seen.findings)
     if seen.verdict is Verdict.FAILED and found and all(codes):
         return Control.SEEN, judgement

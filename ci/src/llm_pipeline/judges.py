@@ -26,10 +26,19 @@ from llm_pipeline.judging import (
 )
 from llm_pipeline.model import Finding, Verdict
 from llm_pipeline.outcome import Judgement, Observed
-from llm_pipeline.testing import tests, with_floor
+from llm_pipeline.testing import planted_tests, tests, with_floor
 from llm_pipeline.workflows import workflows
 
-__all__ = ["command", "formatting", "lint", "tests", "types", "with_floor", "workflows"]
+__all__ = [
+    "command",
+    "formatting",
+    "lint",
+    "planted_tests",
+    "tests",
+    "types",
+    "with_floor",
+    "workflows",
+]
 
 _NO_FILES = "No Python files found"
 _UNPARSED = re.compile(r"^error: Failed to parse (.+?):(\d+):(\d+): (.*)$", re.MULTILINE)

@@ -55,6 +55,7 @@ class Planned:
     env: tuple[tuple[str, str], ...] = ()
     limit: float = 1800.0
     judge: Judge = judge_command
+    control: Judge | None = None
     floor: float | None = None
     custom: bool = False
     environment: bool = False
@@ -162,6 +163,7 @@ def _plan_check(check: Check, facts: Facts, config: Config, *, coverage: bool) -
         env=tuple(settings.env.items()),
         limit=settings.timeout,
         judge=judge_command if custom else check.judge,
+        control=None if custom else check.control,
         floor=settings.coverage_floor if isinstance(settings, TestSettings) else None,
         custom=custom,
         environment=check.environment or custom or bool(facts.requirements & set(check.tools)),

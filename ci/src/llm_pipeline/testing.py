@@ -62,6 +62,16 @@ def tests(observed: Observed) -> Judgement:
     return replace(judgement, files=files)
 
 
+def planted_tests(observed: Observed) -> Judgement:
+    """Judge the red control of the tests: each planted test fails, so one that passes never ran."""
+    report = junit.parse(
+        observed.data("junit.xml") or b"", observed.text("0.log"), root_of(observed)
+    )
+    if report and report.passed:
+        return Judgement(Verdict.PASSED, f"{report.passed} of the planted tests passed")
+    return tests(observed)
+
+
 def with_floor(judgement: Judgement, floor: float | None) -> Judgement:
     """Hold a passed judgement against a floor for its coverage, in percent.
 
