@@ -174,6 +174,19 @@ def test_hashed_lock(tmp_path: Path) -> None:
     assert project == [f"{PIP} --no-deps -e .", ENSURE]
 
 
+@pytest.mark.parametrize("key", ["groups", "extras"])
+def test_hashed_lock_with_groups(tmp_path: Path, key: str) -> None:
+    """A group or extra beside a lock with hashes is an error: nothing of it would be installed."""
+    texts = {
+        "pyproject.toml": '[project]\nname = "a"\noptional-dependencies = { b = ["c"] }\n'
+        '[dependency-groups]\nb = ["c"]\n',
+        "requirements.lock": HASHED,
+    }
+    settings = Install(groups=["b"]) if key == "groups" else Install(extras=["b"])
+    with pytest.raises(ConfigError, match="say nothing beside requirements with hashes"):
+        planned(tmp_path, texts, settings)
+
+
 def test_hashed_lock_with_its_backend(tmp_path: Path) -> None:
     """Where the lock holds what builds the projects, nothing else is fetched for that."""
     system = "[build-system]\nrequires = ['Hatchling>=1']\n"

@@ -158,14 +158,12 @@ def test_like_rich(tmp_path: Path) -> None:
         ("format", ".pre-commit-config.yaml", "  - id: ruff-format"),
         ("types", "mypy.ini", ""),
         ("types", "setup.cfg", "[mypy]\nstrict = true"),
-        ("types", "poetry.lock", 'name = "mypy"'),
         ("types", "noxfile.py", 'session.run("mypy", "src")\nrun("mypy src")'),
         ("types", "scripts/check", "mypy src"),
         ("test", "pytest.ini", ""),
         ("test", "setup.cfg", "[tool:pytest]\naddopts = -q"),
         ("test", "tox.ini", "[pytest]"),
         ("test", "pyproject.toml", "[tool.pytest.ini_options]"),
-        ("test", "uv.lock", 'name = "pytest"'),
         ("test", "Justfile", "test:\n    pytest"),
         ("workflows", ".github/zizmor.yml", ""),
         ("workflows", ".github/workflows/lint.yml", "run: actionlint"),
@@ -176,6 +174,13 @@ def test_evidence(tmp_path: Path, name: str, path: str, text: str) -> None:
     workflow = {".github/workflows/ci.yml": ""} if name == "workflows" else {}
     assert name in skips(planned(tmp_path, {**APP, **workflow}))
     assert name not in skips(planned(tmp_path, {**APP, **workflow, path: text}))
+
+
+@pytest.mark.parametrize("lock", ["uv.lock", "poetry.lock"])
+def test_a_lock_alone_is_no_evidence(tmp_path: Path, lock: str) -> None:
+    """What came into a lock with something else says nothing of what the source wants."""
+    texts = {**APP, lock: 'name = "mypy"\nname = "ruff"\nname = "pytest"\n'}
+    assert {"lint", "types", "test"} <= set(skips(planned(tmp_path, texts)))
 
 
 @pytest.mark.parametrize(

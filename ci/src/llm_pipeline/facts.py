@@ -171,8 +171,11 @@ class Facts:
         return {extra: _names(lines) for extra, lines in {**setup, **project}.items()}
 
     @cached_property
-    def requirements(self) -> frozenset[str]:
-        """Normalised names of everything that the source's own files require or lock."""
+    def asked_for(self) -> frozenset[str]:
+        """Normalised names of everything that the source's own files ask for by name.
+
+        What is in a lock alone came with something else, and says nothing of what is wanted.
+        """
         found: set[str] = set()
         for names in (*self.groups.values(), *self.extras.values()):
             found |= names
@@ -185,6 +188,12 @@ class Facts:
         for name in self.files:
             if _REQUIREMENTS.match(name):
                 found |= _names(self.text(name))
+        return frozenset(found)
+
+    @cached_property
+    def requirements(self) -> frozenset[str]:
+        """Normalised names of everything that the source's own files require or lock."""
+        found = set(self.asked_for)
         for lock in ("uv.lock", "poetry.lock"):
             found |= {
                 canonical(name)

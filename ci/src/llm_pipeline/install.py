@@ -195,6 +195,11 @@ def _pip(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
     extras, groups = _picked(facts, settings)
     grouped = tuple(part for name in groups for part in ("--group", name))
     if hashed:
+        if settings.groups or settings.extras:
+            raise ConfigError(
+                "`install.groups` and `install.extras` say nothing beside requirements with hashes: "
+                "lock what is wanted, or leave them out."
+            )
         folders = settings.projects
         if folders is None:
             folders = ["."] if _installable(facts) else []

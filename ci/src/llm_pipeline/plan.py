@@ -123,7 +123,7 @@ def missing_evidence(evidence: Evidence, facts: Facts) -> bool:
         any(facts.table(table) is not None for table in evidence.tables)
         or facts.has(*evidence.files)
         or any(section in facts.ini(name) for name, section in evidence.sections)
-        or any(name in facts.requirements for name in evidence.requires)
+        or any(name in facts.asked_for for name in evidence.requires)
         or (evidence.called and re.search(evidence.called, facts.scripts))
     )
 
@@ -256,7 +256,7 @@ def _wanted_workflow_tools(check: Check, facts: Facts, config: Config) -> Comman
         return check.commands
     wanted = []
     for tool, command in zip(("zizmor", "actionlint"), check.commands, strict=True):
-        pinned = {tool, f"{tool}-py", f"{tool}-kjanat"} & facts.requirements
+        pinned = {tool, f"{tool}-py", f"{tool}-kjanat"} & facts.asked_for
         configured = facts.has(
             *(f"{folder}{tool}.{end}" for folder in ("", ".github/") for end in ("yml", "yaml"))
         )
