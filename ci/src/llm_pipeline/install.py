@@ -197,8 +197,8 @@ def _pip(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
     if hashed:
         if settings.groups or settings.extras:
             raise ConfigError(
-                "`install.groups` and `install.extras` say nothing beside requirements with hashes: "
-                "lock what is wanted, or leave them out."
+                "`install.groups` and `install.extras` say nothing beside requirements with "
+                "hashes: lock what is wanted, or leave them out."
             )
         folders = settings.projects
         if folders is None:
