@@ -43,7 +43,7 @@ def runs(
         return folder / "reports"
 
     chosen = [
-        item.callspec.params["name"]
+        str(item.callspec.params["name"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == "test_defect"
         if item.path == request.path
