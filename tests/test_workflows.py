@@ -77,7 +77,8 @@ def test_ci_exports_then_judges_then_always_tells() -> None:
     """The reports come first, the verdict next; summary and artifact whatever the outcome."""
     calls = [step["with"]["call"] for step in steps("ci") if "call" in step.get("with", {})]
     source = "${{ inputs.module && '--source=.' }} "
-    assert calls == [f"{source}reports export --path=reports", f"{source}ci"]
+    link = "--link=${{ github.server_url }}/${{ github.repository }}/blob/${{ github.sha }} "
+    assert calls == [f"{source}{link}reports export --path=reports", f"{source}ci"]
     last = steps("ci")[-2:]
     assert [step["if"] for step in last] == ["always()", "always()"]
     assert "GITHUB_STEP_SUMMARY" in last[0]["run"]

@@ -25,6 +25,7 @@ OPTIONS = {
     "red_controls": (bool, True),
     "python_image": (str, ""),
     "gitleaks_image": (str, ""),
+    "link": (str, ""),
 }
 RETURNS = {
     "ci": str,

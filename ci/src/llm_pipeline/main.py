@@ -55,6 +55,9 @@ class LlmPipeline:
     gitleaks_image: Annotated[str, Doc("The image of gitleaks, in place of the configured one")] = (
         ""
     )
+    link: Annotated[
+        str, Doc("Where the source's files are shown, for links: https://HOST/REPO/blob/COMMIT")
+    ] = ""
 
     @function
     async def ci(self) -> str:
@@ -122,6 +125,7 @@ class LlmPipeline:
             self.red_controls,
             self.python_image,
             self.gitleaks_image,
+            self.link,
         )
         return await open_pipeline(settings, only)
 

@@ -36,9 +36,15 @@ def linker(environ: Mapping[str, str]) -> Linker | None:
     if not (server and repository and commit):
         return None
 
+    return links_below(f"{server}/{repository}/blob/{commit}")
+
+
+def links_below(address: str) -> Linker:
+    """Return links to files of a source that are shown below an address."""
+
     def link(path: str, line: int | None) -> str:
         anchor = f"#L{line}" if line else ""
-        return f"{server}/{repository}/blob/{commit}/{quote(path)}{anchor}"
+        return f"{address.rstrip('/')}/{quote(path)}{anchor}"
 
     return link
 

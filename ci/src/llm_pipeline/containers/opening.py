@@ -32,6 +32,7 @@ class Settings:
     red_controls: bool
     python_image: str
     gitleaks_image: str
+    link: str
 
 
 @contextmanager
@@ -72,7 +73,7 @@ async def open_pipeline(settings: Settings, only: Collection[str] = ()) -> "Pipe
     python = settings.python_image or images.python.replace("{version}", plan.python)
     gitleaks = settings.gitleaks_image or images.gitleaks
     layers = Layers(plan, looked.files, looked.git, python, gitleaks)
-    return Pipeline(plan, looked.facts, layers, folder)
+    return Pipeline(plan, looked.facts, layers, folder, settings.link)
 
 
 async def _load() -> None:

@@ -40,6 +40,7 @@ class Pipeline:
     facts: Facts
     layers: Layers
     folder: Path
+    link: str
 
     async def run(self) -> RunResult:
         """Run the plan and return its result, in which the source's state is not yet known."""
@@ -73,11 +74,12 @@ class Pipeline:
 
     def reports(self, run: RunResult) -> dagger.Directory:
         """Return the reports of a run."""
-        from llm_pipeline.report import write_reports
+        from llm_pipeline.report import links_below, write_reports
 
         # Only what lies below the working directory can be handed to the engine.
         folder = Path("reports")
-        write_reports(run, folder, mask=mask(run), link=None)
+        link = links_below(self.link) if self.link else None
+        write_reports(run, folder, mask=mask(run), link=link)
         return dag.current_module().workdir(str(folder))
 
     async def fixed(self) -> dagger.Changeset:
