@@ -176,6 +176,44 @@ def test_evidence(tmp_path: Path, name: str, path: str, text: str) -> None:
     assert name not in skips(planned(tmp_path, {**APP, **workflow, path: text}))
 
 
+@pytest.mark.parametrize(
+    ("script", "targets"),
+    [
+        ("run: mypy .", ["."]),
+        ("run: mypy app other", ["app", "other"]),
+        ("mypy --strict app/main.py", ["app/main.py"]),
+        ("mypy $FILES", ["app"]),
+        ("mypy nowhere", ["app"]),
+        ("mypy: mypy other", ["other"]),
+    ],
+)
+def test_what_mypy_is_given_by_the_source(tmp_path: Path, script: str, targets: list[str]) -> None:
+    """Where the settings name nothing, the source's own call says what is to be looked at."""
+    texts = {"app/__init__.py": "", "app/main.py": "", "other/tool.py": "", "tox.ini": script}
+    (types,) = (found for found in planned(tmp_path, texts).checks if found.name == "types")
+    assert list(types.commands[0][-len(targets) :]) == targets
+    assert ("{planted}" in str(types.red)) is False
+    covered = any(path.startswith(("app", ".")) for path in targets[:1]) and targets != [
+        "app/main.py"
+    ]
+    assert (len(types.red[0]) > len(types.commands[0])) is not covered
+
+
+def test_mypy_finds_packages_in_its_own_tree(tmp_path: Path) -> None:
+    """Not through an editable installation, which leads to another copy."""
+    texts = {"src/app/__init__.py": "", "mypy.ini": "[mypy]\npackages = app\n"}
+    (types,) = (found for found in planned(tmp_path, texts).checks if found.name == "types")
+    assert dict(types.env) == {"MYPYPATH": "src"}
+
+
+def test_a_check_that_is_named_runs(tmp_path: Path) -> None:
+    """Somebody who names a check on the command line wants it, whatever the source says."""
+    write(tmp_path, {"app.py": ""})
+    facts = Facts(tmp_path, ("app.py",))
+    assert make_plan(facts, Config(), ["lint"]).checks[0].skip is not None
+    assert make_plan(facts, Config(), ["lint"], insist=True).checks[0].skip is None
+
+
 @pytest.mark.parametrize("lock", ["uv.lock", "poetry.lock"])
 def test_a_lock_alone_is_no_evidence(tmp_path: Path, lock: str) -> None:
     """What came into a lock with something else says nothing of what the source wants."""

@@ -248,7 +248,8 @@ def test_many_findings_are_cut_with_their_number() -> None:
 
 
 VERDICTS = {
-    "passed in 12.3 s": run_of(result("lint"), result("test", Verdict.SKIPPED)),
+    "passed in 12.3 s": run_of(result("lint")),
+    "passed in 12.3 s; not run: test": run_of(result("lint"), result("test", Verdict.SKIPPED)),
     "failed: lint, test": run_of(result("lint", Verdict.FAILED), result("test", Verdict.FAILED)),
     "error: gitleaks (a shallow clone)": run_of(
         result("gitleaks", Verdict.ERROR, summary="error: a shallow\nclone"), result("lint")

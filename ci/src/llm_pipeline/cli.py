@@ -111,6 +111,8 @@ def main() -> None:
     """Run the command; an error that is ours becomes one line and its exit code."""
     from llm_pipeline.errors import PipelineError
 
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open until the end
     try:
         cli()
     except PipelineError as error:

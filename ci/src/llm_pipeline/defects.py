@@ -185,12 +185,16 @@ def _digits(seed: str) -> str:
     return "3" + _made_up(seed, "0123456789", 11)
 
 
-_UNDEFINED_NAME: Final = """\
+_FLAWS: Final = """\
 import sys, os
 import json
 import datetime
 import numpy
+import numpy as np
+import time
+from django.db import models
 from typing import List, Optional
+from .. import other
 def RedControl(type, values = [], Flag = True, *args) :
     l = lambda: undefined_name_of_the_red_control
     path = os.path.join("%s" % type, 'a\\d')\x20
@@ -208,12 +212,31 @@ def RedControl(type, values = [], Flag = True, *args) :
     else:
         raise ValueError("%s is wrong" % path)
     # print(path)
+def many(a, b, c, d, e, f, g, h):
+    if a: return 1
+    if b: return 2
+    if c: return 3
+    if d: return 4
+    if e: return 5
+    if f: return 6
+    if g: return 7
+    if h: return 8
+    for a in b:
+        while c:
+            if a: return 9
+            if b: return 10
+    np.random.seed(1)
+async def waits():
+    time.sleep(1)
+class Planted(models.Model):
+    name = models.CharField(null=True)
 class lower_case(object):
     items : List[int] = []
     def method(this) -> Optional[int]:
         assert (this, "always true")
         return dict(a = 1).keys()
 """
+_UNDEFINED_NAME: Final = f"{_FLAWS}# {'longer than any line may be, ' * 9}\n"
 
 _WRONG_TYPE: Final = '''\
 value: int = "text"

@@ -179,7 +179,7 @@ def read_plan(source: SourceFiles, options: Options) -> tuple[Plan, Facts]:
     facts = Facts(source.root, tuple(map(os.fsdecode, source.files)))
     config = from_file(options.config) if options.config else from_pyproject(facts.pyproject)
     config = adjusted(config, keep_going=options.keep_going, red_controls=options.red_controls)
-    return make_plan(facts, config, options.only), facts
+    return make_plan(facts, config, options.only, insist=True), facts
 
 
 async def run_ci(

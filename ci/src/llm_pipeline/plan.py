@@ -25,6 +25,8 @@ HOOKS: Final = {
 }
 """Repositories of pre-commit hooks whose revision pins a tool's version."""
 
+_NESTED: Final = re.compile(r"^(?!examples?/|docs?/|tests?/).+/pyproject\.toml$")
+
 Commands = tuple[tuple[str, ...], ...]
 
 _CALLS: Final = {
@@ -78,13 +80,16 @@ class Plan:
     config: Config
 
 
-def make_plan(facts: Facts, config: Config, only: Collection[str] = ()) -> Plan:
+def make_plan(
+    facts: Facts, config: Config, only: Collection[str] = (), *, insist: bool = False
+) -> Plan:
     """Decide which checks run, and how.
 
     Args:
         facts: What the source's files say.
         config: The source's settings.
         only: Names of the checks to run; all that apply, where it is empty.
+        insist: Whether a check that ``only`` names runs on a source that does not ask for it too.
 
     Raises:
         UsageError: ``only`` names a check that does not exist.
@@ -96,7 +101,7 @@ def make_plan(facts: Facts, config: Config, only: Collection[str] = ()) -> Plan:
             raise UsageError(message)
     coverage = measures_coverage(facts, config.test)
     planned = tuple(
-        _plan_check(check, facts, config, coverage=coverage)
+        _plan_check(check, facts, config, coverage=coverage, asked=insist and check.name in only)
         for check in CHECKS
         if not only or check.name in only
     )
@@ -128,24 +133,29 @@ def missing_evidence(evidence: Evidence, facts: Facts) -> bool:
     )
 
 
-def _skip_reason(check: Check, facts: Facts, config: Config) -> str | None:
+def _skip_reason(check: Check, facts: Facts, config: Config, *, asked: bool) -> str | None:
     if config.checks is not None:
         return None if check.name in config.checks else "not among `checks` of the configuration"
     if check.name == "workflows" and not facts.workflows:
         return "the source has no GitHub workflows"
     if check.name in {"lint", "format", "types"} and not facts.python_files:
         return "the source has no Python files"
-    if check.evidence and missing_evidence(check.evidence, facts):
+    if not asked and check.evidence and missing_evidence(check.evidence, facts):
         tools = " nor ".join(tool.removesuffix("-kjanat") for tool in check.tools)
         tests = " (there are test files)" if check.name == "test" and facts.test_files else ""
+        nested = {str(PurePosixPath(name).parent) for name in facts.files if _NESTED.search(name)}
+        aside = f"; --source {min(nested)} looks at what has settings of its own" if nested else ""
         return (
             f"the source neither configures nor pins {tools}{tests}; name it in `checks` to run it"
+            f"{aside}"
         )
     return None
 
 
-def _plan_check(check: Check, facts: Facts, config: Config, *, coverage: bool) -> Planned:
-    skip = _skip_reason(check, facts, config)
+def _plan_check(
+    check: Check, facts: Facts, config: Config, *, coverage: bool, asked: bool
+) -> Planned:
+    skip = _skip_reason(check, facts, config, asked=asked)
     if skip:
         return Planned(check, skip=skip)
     settings = config.check(check.name)
@@ -160,7 +170,7 @@ def _plan_check(check: Check, facts: Facts, config: Config, *, coverage: bool) -
         plants=tuple(planted.items()),
         reads=tuple(settings.reads or check.reads),
         ignores=tuple(settings.ignores),
-        env=tuple(settings.env.items()),
+        env=tuple({**_own_env(check, facts), **settings.env}.items()),
         limit=settings.timeout,
         judge=judge_command if custom else check.judge,
         control=None if custom else check.control,
@@ -168,6 +178,12 @@ def _plan_check(check: Check, facts: Facts, config: Config, *, coverage: bool) -
         custom=custom,
         environment=check.environment or custom or bool(facts.requirements & set(check.tools)),
     )
+
+
+def _own_env(check: Check, facts: Facts) -> dict[str, str]:
+    """Let mypy find packages in the tree that it runs in, not through an editable installation."""
+    sources = {str(PurePosixPath(name).parent) for name in facts.packages} - {"."}
+    return {"MYPYPATH": ":".join(sorted(sources))} if check.name == "types" and sources else {}
 
 
 def _commands(
@@ -182,7 +198,8 @@ def _commands(
         return _override(check, settings.command, facts, coverage=coverage)
     if check.name == "types":
         targets = type_targets(facts)
-        red = (*targets, "{planted}") if unseen_by_mypy(facts) else targets
+        seen = not targets or any(_is_below(path, targets) for path in check.plant(facts))
+        red = targets if seen and not unseen_by_mypy(facts) else (*targets, "{planted}")
         commands = _expand(check.commands, "{targets}", targets)
         return commands, _expand(check.commands, "{targets}", red), False
     if check.name == "workflows":
@@ -245,10 +262,31 @@ def _expand(commands: Commands, placeholder: str, values: Sequence[str]) -> Comm
 
 
 def type_targets(facts: Facts) -> tuple[str, ...]:
-    """Return what mypy is given: nothing where its settings name it, else the packages."""
+    """Return what mypy is given: what its settings or the source's own calls name, or packages."""
     if {"files", "packages", "modules"} & set(tool_settings.mypy(facts).table):
         return ()
-    return (*facts.packages, *facts.modules) or (".",)
+    return called_paths(facts, "mypy") or (*facts.packages, *facts.modules) or (".",)
+
+
+def called_paths(facts: Facts, call: str) -> tuple[str, ...]:
+    """Return the paths that the source's scripts and workflows give to a tool.
+
+    A call through a variable or with anything that is no path of the source tells none.
+    """
+    folders = {str(folder) for name in facts.files for folder in PurePosixPath(name).parents}
+    found: dict[str, None] = {}
+    for match in re.finditer(
+        rf"(?m)(?:^|[\s\"'}}/]){call}((?:[ \t]+[^\s;&|\"']+)+)", facts.scripts
+    ):
+        words = [word for word in match[1].split() if not word.startswith("-")]
+        paths = [str(PurePosixPath(word)) for word in words]
+        if all(path in folders or facts.has(path) for path in paths):
+            found.update(dict.fromkeys(paths))
+    return (".",) if "." in found else tuple(found)
+
+
+def _is_below(path: str, targets: Sequence[str]) -> bool:
+    return any(target == "." or PurePosixPath(path).is_relative_to(target) for target in targets)
 
 
 def _wanted_workflow_tools(check: Check, facts: Facts, config: Config) -> Commands:

@@ -47,7 +47,9 @@ def verdict_line(run: RunResult) -> str:
         parts.append(f"failed: {', '.join(failed)}")
     if not parts and run.verdict is Verdict.ERROR:
         parts.append("error: every check was skipped, so nothing was looked at")
-    return "; ".join(parts) or f"passed in {display.duration(run.seconds)}"
+    skipped = [check.name for check in run.checks if check.verdict is Verdict.SKIPPED]
+    aside = f"; not run: {', '.join(skipped)}" if skipped else ""
+    return "; ".join(parts) or f"passed in {display.duration(run.seconds)}{aside}"
 
 
 def _reason(check: CheckResult) -> str:

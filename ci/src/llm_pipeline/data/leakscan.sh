@@ -54,7 +54,7 @@ no_repository() {
   elif [ -e "$repo/.git" ] || [ -e "$repo/HEAD" ]; then
     fail "git can't read the repository ($(said)); \`git fsck\` names what is corrupt."
   fi
-  fail "This is no git repository, so there is no history to scan. Run \`git init\` and commit, or name the source's history with --git=DIR."
+  fail "This is no git repository, so there is no history to scan. Run \`git init\` and commit; in containers, name the source's history with --git=DIR."
 }
 
 # Makes the repository of our own; from here on `git` is that one, and reads no settings but its.
