@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -48,6 +49,8 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         "[user]\n\tname = Test\n\temail = test@example.invalid\n"
         "[init]\n\tdefaultBranch = main\n[commit]\n\tgpgSign = false\n"
     )
+    # `nohup` and some CI systems hand on that it is ignored, which no test is about.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith(("GIT_", "GITHUB_", "LLM_TWIN_")) or name in OUTER:

@@ -78,7 +78,7 @@ def test_each_check_has_a_group_with_its_log_and_a_line_below_it() -> None:
         "gitleaks  passed      1.2 s  no leaks",
         "lint  skipped            not configured",
         "reports: out",
-        "passed in 12.3 s",
+        "passed in 12.3 s; not run: lint",
     ]
 
 
