@@ -6,7 +6,6 @@ A layer's key is its content: the source goes in through ``Directory.filter``, s
 
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from typing import Final
 
 import dagger
@@ -72,14 +71,8 @@ class Layers:
 
     @cached_property
     def _data(self) -> dagger.Directory:
-        folder = dag.directory()
-        # In one order, since each file is a step of its own in the key of what comes after it.
-        entries = sorted(
-            files("llm_pipeline").joinpath("data").iterdir(), key=lambda each: each.name
-        )
-        for entry in entries:
-            folder = folder.with_new_file(entry.name, entry.read_text("utf-8"))
-        return folder
+        # Not from this side: their text would be a part of every question to the engine.
+        return dag.current_module().source().directory("src/llm_pipeline/data")
 
     @cached_property
     def _python(self) -> dagger.Container:
