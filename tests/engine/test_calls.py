@@ -123,6 +123,26 @@ def test_image_that_cannot_be_pulled(source: Path) -> None:
     assert "TaskGroup" not in called.log
 
 
+def test_reports_without_a_leak_scan(source: Path, tmp_path: Path) -> None:
+    """Where the leak scan's image can't be had, the reports are there all the same."""
+    clean(source)
+    reports = tmp_path / "reports"
+    image = "--gitleaks-image=docker.io/library/python:absent"
+    called = call(source, image, "reports", "export", f"--path={reports}")
+    assert called.code == 0, called.log
+    verdict = comparable(reports)
+    assert verdict["verdict"] == "error"
+    assert verdict["source"] == {"commit": None, "tree": None, "dirty": False}
+    write(source, {"settings.toml": 'checks = ["lint"]\n'})
+    called = call(source, "--config=settings.toml", "reports", "export", f"--path={reports}")
+    assert called.code == 0, called.log
+    assert comparable(reports)["source"] == {
+        "commit": git(source, "rev-parse", "HEAD"),
+        "tree": git(source, "rev-parse", "HEAD^{tree}"),
+        "dirty": True,
+    }
+
+
 def test_installation_that_fails(source: Path) -> None:
     """A lock that can't be installed exits with 3, with the installer's own words."""
     clean(source, {"requirements.txt": "no-such-package-of-ours==1.0\n"})
