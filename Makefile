@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# A lock is whole, and pip before 23.3 would look beyond it: for a package that another one asks for
+# with an extra, it takes the newest release and then misses its hash.
+LOCKED := --no-deps --require-hashes --requirement
 COMPILE := uv pip compile --quiet --universal --no-sources --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 
@@ -23,7 +26,7 @@ setup: $(VENV)/.installed ## Make .venv with both packages and every pinned tool
 $(VENV)/.locked: requirements.lock
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv found; install one or set PYTHON=" >&2; exit 3; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install $(LOCKED) requirements.lock
 	@touch $@
 
 # Without build isolation: hatchling is in the lock, so nothing unpinned is fetched.
@@ -44,7 +47,7 @@ acceptance: setup ## Run the long counts: many rounds, many seeds
 	$(BIN)/pytest --acceptance
 
 bench: setup ## Measure the pipeline against its peers
-	$(PIP) install --require-hashes --requirement benchmarks/requirements.lock
+	$(PIP) install $(LOCKED) benchmarks/requirements.lock
 	$(BIN)/python -m benchmarks
 
 lock: setup ## Bring the lock files up to date with the pyproject files (UPGRADE=1: newest versions)

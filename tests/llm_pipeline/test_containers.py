@@ -33,7 +33,7 @@ TOOLS = [
     ["python", "-m", "venv", "/tools"],
     [
         *("sh", "/llm-pipeline/trust.sh", "/tools/bin/pip", "install", "--no-input"),
-        *("--progress-bar=off", "--require-hashes", "-r", "/locks/tools.lock"),
+        *("--progress-bar=off", "--no-deps", "--require-hashes", "-r", "/locks/tools.lock"),
     ],
 ]
 PIP = [

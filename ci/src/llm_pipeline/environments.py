@@ -81,7 +81,8 @@ async def tools(cache: Path, name: str, log: Path) -> Path:
     lock = DATA / f"{name}.lock"
     folder = cache / "tools" / f"{name}-{_digest([lock.read_bytes()])}"
     pip = (str(folder / "bin/python"), "-m", "pip", "install", "--no-input", "--progress-bar=off")
-    commands = (_venv(folder), (*pip, "--require-hashes", "-r", str(lock)))
+    # A lock is whole, and a pip before 23.3 that looks beyond it takes newer releases for extras.
+    commands = (_venv(folder), (*pip, "--no-deps", "--require-hashes", "-r", str(lock)))
     return await _shared(folder, commands, log)
 
 

@@ -21,6 +21,7 @@ REPO: Final = "/repo"
 SOURCE: Final = "/src"
 TOOLS: Final = "/tools"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LOCKED: Final = ("--no-deps", "--require-hashes", "-r")
 _PIP: Final = ("install", "--no-input", "--progress-bar=off")
 _TRUST: Final = f"{DATA}/trust.sh"
 _ENSURE: Final = "{data}/ensure.sh"
@@ -103,9 +104,8 @@ class Layers:
         return (
             base.with_mounted_file(f"/locks/{name}", self._data.file(name))
             .with_exec(["python", "-m", "venv", folder])
-            .with_exec(
-                _trusting(f"{folder}/bin/pip", *_PIP, "--require-hashes", "-r", f"/locks/{name}")
-            )
+            # A lock is whole, and a pip before 23.3 that looks beyond it takes newer releases.
+            .with_exec(_trusting(f"{folder}/bin/pip", *_PIP, *_LOCKED, f"/locks/{name}"))
             .without_mount(f"/locks/{name}")
         )
 
