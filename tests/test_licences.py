@@ -7,6 +7,13 @@ from pathlib import Path
 from tests.repository import ROOT, locked
 
 # Linux, macOS, and macOS for several processors.
+SHORT = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "Apache 2.0": "Apache-2.0",
+    "MIT License": "MIT",
+}
 MAGIC = {b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"}
 
 
@@ -28,7 +35,7 @@ def compiled(distribution: importlib.metadata.Distribution) -> bool:
 
 def listed() -> dict[str, str]:
     """Package to licence, from the tables of programs and extension modules."""
-    text = (ROOT / "docs/licences.md").read_text().partition("## Container images")[0]
+    text = (ROOT / "docs/licences.md").read_text().partition("## Weights")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
@@ -38,10 +45,13 @@ def listed() -> dict[str, str]:
 
 
 def declared(distribution: importlib.metadata.Distribution) -> str:
-    """The licence that a package declares, under its short name."""
+    """The licence that a package declares: an expression, a line, or what its classifiers say."""
     fields = distribution.metadata.json
-    licence = str(fields.get("license_expression") or fields["license"])
-    return {"3-Clause BSD License": "BSD-3-Clause"}.get(licence, licence)
+    licence = str(fields.get("license_expression") or fields.get("license") or "").strip()
+    if not licence or "\n" in licence:
+        names = [str(text).split(" :: ") for text in fields.get("classifier", [])]
+        licence = ", ".join(parts[-1] for parts in names if parts[0] == "License")
+    return SHORT.get(licence, licence)
 
 
 def test_compiled_packages_are_listed_with_their_licence() -> None:

@@ -37,6 +37,7 @@ python = "mirror.example/python:{version}"
 [install]
 manager = "pip"
 requirements = ["dev.txt"]
+no-deps = true
 extras = ["all"]
 groups = ["dev"]
 commands = [["make", "env"]]
@@ -88,6 +89,7 @@ def test_everything_is_read() -> None:
         install=Install(
             manager="pip",
             requirements=["dev.txt"],
+            no_deps=True,
             extras=["all"],
             groups=["dev"],
             commands=[["make", "env"]],
@@ -160,7 +162,7 @@ def test_pyproject_without_a_table() -> None:
             "[install]\nmanger = 'uv'",
             (
                 "unknown key `install.manger`. Did you mean `manager`? Allowed here: commands, "
-                "env, extras, groups, inputs, manager, project, projects, requirements."
+                "env, extras, groups, inputs, manager, no-deps, project, projects, requirements."
             ),
         ),
         (

@@ -174,6 +174,13 @@ def test_hashed_lock(tmp_path: Path) -> None:
     assert project == [f"{PIP} --no-deps -e .", ENSURE]
 
 
+def test_lock_that_holds_everything(tmp_path: Path) -> None:
+    """Where a lock leaves a dependency out on purpose, pip does not look for it."""
+    texts = {"pyproject.toml": PROJECT, "requirements.lock": HASHED}
+    dependencies, _ = steps(planned(tmp_path, texts, Install(no_deps=True)))
+    assert dependencies == [f"{PIP} --no-deps -r requirements.lock"]
+
+
 @pytest.mark.parametrize("key", ["groups", "extras"])
 def test_hashed_lock_with_groups(tmp_path: Path, key: str) -> None:
     """A group or extra beside a lock with hashes is an error: nothing of it would be installed."""

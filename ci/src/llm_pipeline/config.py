@@ -46,12 +46,14 @@ class Install(_Table, frozen=True):
     ``extras`` and ``groups``: of the project, where the default choice does not fit.
     ``commands``: in place of all that. ``env``: fixed variables for the installation.
     ``inputs``: further globs whose change makes a new environment. ``projects``: folders that are
-    installed as editable, for pip. ``project``: globs of the files that suffice to install the
-    project itself; in containers nothing else is in its layer's key.
+    installed as editable, for pip. ``no-deps``: the requirements files hold everything, and pip
+    looks no further. ``project``: globs of the files that suffice to install the project itself; in
+    containers nothing else is in its layer's key.
     """
 
     manager: Manager | None = None
     requirements: list[str] | None = None
+    no_deps: bool = False
     extras: list[str] | None = None
     groups: list[str] | None = None
     commands: list[Argv] | None = None

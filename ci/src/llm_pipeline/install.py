@@ -188,6 +188,8 @@ def _pip(facts: Facts, settings: Install) -> tuple[Commands, Commands]:
     local = any(_LOCAL.search(text) for text in reached)
     hashed = any("--hash=" in text for text in reached)
     listed = tuple(part for name in files for part in ("-r", name))
+    if settings.no_deps:
+        listed = ("--no-deps", *listed)
     dependencies: Commands = ((*_PIP, *listed),) if files and not local else ()
     project: Commands = ((*_PIP, *listed),) if local else ()
     if local:
