@@ -1,9 +1,10 @@
-"""The command `llm-twin`."""
+"""The command `llm-twin`. A subcommand, and all that it needs, is imported when it is called."""
 
-import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -11,64 +12,85 @@ from typing import Final
 import click
 
 from llm_twin import __version__
+from llm_twin.errors import DEBUG_VARIABLE, TwinError
 
 FAILED: Final = 3
 INTERRUPTED: Final = 130
 
+# A command, where it is, and what `--help` says of it: so that help imports none of them.
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "settings": (
+        "llm_twin.commands.settings:settings",
+        "Show every setting and where it comes from.",
+    ),
+}
 
-class MisconfiguredError(click.ClickException):
-    """Settings that can't be used."""
 
-    exit_code = 2
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the subcommands."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a subcommand."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{attribute} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """An LLM twin: it answers from its author's writing and in that voice."""
+    """An LLM twin: it answers from its author's writing and in that voice.
 
-
-@cli.command()
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    help="The TOML file, in place of $LLM_TWIN_CONFIG and ./llm-twin.toml.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def settings(config: Path | None, *, as_json: bool) -> None:
-    """Show every setting and where it comes from; secrets are masked."""
-    from llm_twin.settings import SettingsError, load
-
-    try:
-        origins = load(config).origins
-    except SettingsError as error:
-        raise MisconfiguredError(str(error)) from None
-    if as_json:
-        rows = {row.name: {"value": row.value, "origin": row.origin} for row in origins}
-        click.echo(json.dumps({"schema": 1, "settings": rows}, indent=2))
-        return
-    names, values = (
-        max(len(cell) for cell in column)
-        for column in zip(*((row.name, _cell(row.value)) for row in origins), strict=True)
-    )
-    for row in origins:
-        click.echo(f"{row.name:{names}}  {_cell(row.value):{values}}  {row.origin}")
-
-
-def _cell(value: str | int | None) -> str:
-    return "-" if value is None else str(value)
+    Exit codes: 0 done; 1 no; 2 wrong use or configuration; 3 something could not be looked at or
+    run; 130 interrupted.
+    """
 
 
 def main() -> None:
-    """Run the command; Ctrl-C ends it with 130, what the system refuses with 3."""
+    """Run the command; an error becomes one line and its exit code, Ctrl-C 130."""
     signal.signal(signal.SIGINT, _interrupted)
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open until the end
     try:
         cli()
+    except TwinError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(f"Error: {error.strerror}", err=True)
+        click.echo(f"Error: {_told(error)}", err=True)
         # Python would try once more, at exit, to write what did not fit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        click.echo(
+            f"Error: internal error: {type(error).__name__}; please report it. "
+            f"{DEBUG_VARIABLE}=1 shows where it happened.",
+            err=True,
+        )
+        sys.exit(FAILED)
+
+
+def _told(error: OSError) -> str:
+    reason = error.strerror or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:

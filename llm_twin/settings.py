@@ -1,86 +1,36 @@
-"""Settings of the application: environment variables, then a TOML file, then the defaults.
+"""Settings of the application: environment variables, `.env`, a TOML file, then the defaults.
 
-The setting `model.url` is the variable `LLM_TWIN_MODEL_URL`, or `url` in the file's table
-`[model]`. Secrets come from variables alone, so that none is ever in a file that is committed or
-built into an image. No value is in an error: whoever pastes a key into the wrong variable must not
-find it in a log.
+The setting `model.url` is the variable `LLM_TWIN_MODEL_URL`, of the process or of the file `.env`
+in the working directory, or `url` in the TOML file's table `[model]`. Secrets come from variables
+alone, so that none is ever in a file that is committed or built into an image. No value is in an
+error: whoever pastes a key into the wrong variable must not find it in a log.
 """
 
 import difflib
+import io
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from platformdirs import user_data_dir
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+
+from llm_twin.errors import DEBUG_VARIABLE, UsageError
+from llm_twin.values import Folder, Name, Port, Secret, Url
 
 PREFIX: Final = "LLM_TWIN_"
-NO_URL: Final = "should be a URL that starts with http:// or https://"
-HIGHEST_PORT: Final = 65535
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
 DEFAULT_FILE: Final = Path("llm-twin.toml")
+ENV_FILE: Final = Path(".env")
 DEFAULT: Final = "default"
 MASK: Final = "********"
 
 
-class SettingsError(Exception):
+class SettingsError(UsageError):
     """Settings that can't be used; the message has one line for each problem, and no value."""
-
-
-def _http_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        raise ValueError(NO_URL) from None
-    if not usable or not value.isprintable() or " " in value:
-        raise ValueError(NO_URL)
-    # Addresses are shown, so nothing secret may be in one.
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("should be a URL without user name, password and query")
-    return value
-
-
-def _port(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:6])
-    if type(value) is not int or not 1 <= value <= HIGHEST_PORT:
-        raise ValueError(f"should be a whole number from 1 to {HIGHEST_PORT}")
-    return value
-
-
-def _line(value: str) -> str:
-    if not value or not value.isprintable():
-        raise ValueError("should be one line of text")
-    return value
-
-
-def _folder(value: object) -> Path:
-    if not isinstance(value, str | Path):
-        raise ValueError("should be a path")  # noqa: TRY004 - pydantic explains a ValueError only
-    try:
-        expanded = Path(value).expanduser()
-    except RuntimeError:
-        raise ValueError("should not start with the name of a user who has no home") from None
-    _line(str(expanded))
-    return expanded
-
-
-def _header_value(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("should be one line of ASCII characters without spaces")
-    return value
-
-
-Url = Annotated[str, AfterValidator(_http_url)]
-Secret = Annotated[SecretStr, AfterValidator(_header_value)]
-Port = Annotated[int, BeforeValidator(_port)]
-Name = Annotated[str, AfterValidator(_line)]
-Folder = Annotated[Path, BeforeValidator(_folder)]
 
 
 class ServiceSettings(BaseModel, frozen=True):
@@ -99,14 +49,14 @@ class EndpointSettings(BaseModel, frozen=True):
 
 
 class QdrantSettings(BaseModel, frozen=True):
-    """The vector store; without a URL it is a folder of the data directory."""
+    """The vector store; without a URL it is a folder of the state folder."""
 
     url: Url | None = None
     api_key: Secret | None = None
 
 
 class OpikSettings(BaseModel, frozen=True):
-    """The tracker; without a URL traces are spooled in the data directory."""
+    """The tracker; without a URL traces are spooled in the state folder."""
 
     url: Url | None = None
     project: Name = "llm-twin"
@@ -123,7 +73,7 @@ class ZenmlSettings(BaseModel, frozen=True):
 class Settings(BaseModel, frozen=True):
     """All settings. Read them with `load`, which explains what is wrong."""
 
-    data_dir: Folder = Field(Path("~/.local/share/llm-twin"), validate_default=True)
+    home: Folder = Field(default_factory=lambda: Path(user_data_dir("llm-twin")))
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     service: ServiceSettings = ServiceSettings()
     model: EndpointSettings = EndpointSettings()
@@ -140,11 +90,11 @@ class Origin:
     Attributes:
         name: The setting, as in `model.url`.
         value: What is used, `MASK` for a secret that is set, None for what is not set.
-        origin: `default`, the variable, or the file that it comes from.
+        origin: `default`, the variable, or the file (`.env` too) that it comes from.
     """
 
     name: str
-    value: str | int | None
+    value: str | bool | float | None
     origin: str
 
 
@@ -157,7 +107,7 @@ class Loaded:
 
 
 def load(file: Path | None = None) -> Loaded:
-    """Read the settings from the process's environment and a file.
+    """Read the settings from the process's environment, `.env` and a file.
 
     Args:
         file: The TOML file; by default what `LLM_TWIN_CONFIG` names, else `llm-twin.toml` of the
@@ -167,8 +117,10 @@ def load(file: Path | None = None) -> Loaded:
         SettingsError: A variable or key that is unknown, a value that is not allowed, a file that
             can't be read.
     """
-    problems = list(_unknown_variables())
-    path = file or _default_file()
+    dotenv = _dotenv()
+    problems = list(_unknown_variables(os.environ))
+    problems += [f"{ENV_FILE}: {problem}" for problem in _unknown_variables(dotenv)]
+    path = file or _default_file(dotenv)
     content = _read(path) if path else {}
     problems += [f"{path}: {problem}" for problem in _unknown_keys(content)]
     if problems:
@@ -181,6 +133,8 @@ def load(file: Path | None = None) -> Loaded:
         # CI systems set a variable to nothing where its secret is not given to the run.
         if value := os.environ.get(_variable(name)):
             origins[name] = _variable(name)
+        elif value := dotenv.get(_variable(name)):
+            origins[name] = str(ENV_FILE)
         elif key in table:
             origins[name], value = str(path), table[key]
         else:
@@ -206,16 +160,16 @@ def _names() -> Iterator[str]:
 
 
 def _is_secret(name: str) -> bool:
-    return name.endswith("api_key")
+    return name.endswith(("api_key", "api_keys"))
 
 
 def _variable(name: str) -> str:
     return PREFIX + name.replace(".", "_").upper()
 
 
-def _unknown_variables() -> Iterator[str]:
-    known = [FILE_VARIABLE, *map(_variable, _names())]
-    for variable in sorted(os.environ):
+def _unknown_variables(variables: Mapping[str, str]) -> Iterator[str]:
+    known = [FILE_VARIABLE, DEBUG_VARIABLE, *map(_variable, _names())]
+    for variable in sorted(variables):
         if variable.startswith(PREFIX) and variable not in known:
             yield f"{variable}: no such setting{_hint(variable, known)}"
 
@@ -239,35 +193,60 @@ def _hint(name: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else "; `llm-twin settings` lists them all"
 
 
-def _default_file() -> Path | None:
-    if named := os.environ.get(FILE_VARIABLE):
+def _default_file(dotenv: Mapping[str, str]) -> Path | None:
+    if named := os.environ.get(FILE_VARIABLE) or dotenv.get(FILE_VARIABLE):
         return Path(named)
     return DEFAULT_FILE if DEFAULT_FILE.exists() else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _dotenv() -> dict[str, str]:
+    """Return our variables in `.env`; those of other programs are none of our business."""
+    if not ENV_FILE.is_file():
+        return {}
+    from dotenv.parser import parse_stream
+
+    found = {}
+    for binding in parse_stream(io.StringIO(_text(ENV_FILE))):
+        if binding.error:
+            raise SettingsError(f"{ENV_FILE}: line {binding.original.line}: should be NAME=value")
+        if binding.key and binding.key.startswith(PREFIX):
+            found[binding.key] = binding.value or ""
+    return found
+
+
+def _text(path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: is not UTF-8 text") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not valid TOML: {error}") from None
 
 
 def _explained(error: ValidationError, origins: Mapping[str, str]) -> Iterator[str]:
     for problem in error.errors(include_input=False, include_context=False, include_url=False):
-        name = ".".join(map(str, problem["loc"]))
+        parts = [str(part) for part in problem["loc"]]
+        name = parts[0] if parts[0] in origins else ".".join(parts[:2])  # no place in a list
         where = origins[name]
         message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        if where == str(ENV_FILE):
+            name = _variable(name)
         yield f"{where}: {message}" if where.startswith(PREFIX) else f"{where}: {name}: {message}"
 
 
-def _shown(settings: Settings, name: str) -> str | int | None:
+def _shown(settings: Settings, name: str) -> str | bool | float | None:
     value: Any = settings
     for part in name.split("."):
         value = getattr(value, part)
+    if isinstance(value, tuple):
+        return ", ".join(MASK if isinstance(item, SecretStr) else str(item) for item in value)
     if isinstance(value, SecretStr):
         return MASK
-    return value if isinstance(value, int | None) else str(value)
+    return value if isinstance(value, int | float | None) else str(value)

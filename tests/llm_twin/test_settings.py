@@ -3,14 +3,28 @@
 from pathlib import Path
 
 import pytest
+from platformdirs import user_data_dir
 
 from llm_twin.settings import MASK, Loaded, SettingsError, load
 
-PLAIN = ["DATA_DIR", "LOG_LEVEL", "SERVICE_HOST", "SERVICE_PORT", "MODEL_URL", "MODEL_NAME"]
-PLAIN += ["EMBEDDINGS_URL", "EMBEDDINGS_NAME", "QDRANT_URL", "OPIK_URL", "OPIK_PROJECT"]
-PLAIN += ["ZENML_STORE_URL"]
-SECRETS = ["MODEL_API_KEY", "EMBEDDINGS_API_KEY", "QDRANT_API_KEY", "OPIK_API_KEY"]
-SECRETS += ["ZENML_STORE_API_KEY"]
+PLAIN = [
+    *("HOME", "LOG_LEVEL"),
+    *("SERVICE_HOST", "SERVICE_PORT"),
+    *("MODEL_URL", "MODEL_NAME"),
+    *("EMBEDDINGS_URL", "EMBEDDINGS_NAME"),
+    "QDRANT_URL",
+    *("OPIK_URL", "OPIK_PROJECT"),
+    "ZENML_STORE_URL",
+]
+SECRETS = [
+    "MODEL_API_KEY",
+    "EMBEDDINGS_API_KEY",
+    "QDRANT_API_KEY",
+    "OPIK_API_KEY",
+    "ZENML_STORE_API_KEY",
+]
+# What a test can't derive from a setting's name, because not every text is allowed.
+VALUES = {"SERVICE_PORT": "81", "LOG_LEVEL": "error", "HOME": "/data"}
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +34,7 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def shown(loaded: Loaded) -> dict[str, tuple[str | int | None, str]]:
+def shown(loaded: Loaded) -> dict[str, tuple[str | bool | float | None, str]]:
     """Name to value and origin."""
     return {row.name: (row.value, row.origin) for row in loaded.origins}
 
@@ -44,7 +58,7 @@ def test_defaults() -> None:
     assert {origin for _, origin in rows.values()} == {"default"}
     assert rows["service.host"] == ("127.0.0.1", "default")
     assert rows["service.port"] == (8000, "default")
-    assert rows["data_dir"] == (str(Path.home() / ".local/share/llm-twin"), "default")
+    assert rows["home"] == (user_data_dir("llm-twin"), "default")
     assert all(value is None for name, (value, _) in rows.items() if name.endswith(("url", "key")))
 
 
@@ -60,10 +74,9 @@ def test_variable_beats_file_beats_default(workdir: Path, monkeypatch: pytest.Mo
 
 def test_every_variable_reaches_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each variable sets the setting that is named like it, and no other."""
-    values = {"SERVICE_PORT": "81", "LOG_LEVEL": "error", "DATA_DIR": "/data"}
     for name in PLAIN + SECRETS:
         default = "https://example.invalid/v1" if name.endswith("URL") else name.lower()
-        monkeypatch.setenv(f"LLM_TWIN_{name}", values.get(name, default))
+        monkeypatch.setenv(f"LLM_TWIN_{name}", VALUES.get(name, default))
     loaded = load()
     for row in loaded.origins:
         variable = row.name.replace(".", "_").upper()
@@ -71,7 +84,7 @@ def test_every_variable_reaches_its_setting(monkeypatch: pytest.MonkeyPatch) -> 
         if variable in SECRETS:
             assert row.value == MASK
         elif not variable.endswith("URL"):
-            assert str(row.value) == values.get(variable, variable.lower())
+            assert str(row.value) == VALUES.get(variable, variable.lower())
     key = loaded.settings.zenml.store_api_key
     assert key is not None
     assert key.get_secret_value() == "zenml_store_api_key"
@@ -179,7 +192,7 @@ def test_unknown_variable_like_no_other(monkeypatch: pytest.MonkeyPatch) -> None
         ("[service]\nport = 80.0", "service.port: should be a whole number from 1 to 65535"),
         ("[service]\nhost = ''", "service.host: should be one line of text"),
         ("[model]\nurl = ['x']", "model.url: should be a valid string"),
-        ("data_dir = 1", "data_dir: should be a path"),
+        ("home = 1", "home: should be a path"),
         ("[model", "is not valid TOML: "),
     ],
 )
@@ -203,7 +216,7 @@ def test_secret_in_the_file_is_refused(workdir: Path, canary: str) -> None:
 
 def test_file_that_can_not_be_read(workdir: Path) -> None:
     """A missing file, a folder and bytes that are no text each have a message of one line."""
-    (workdir / "latin.toml").write_bytes(b"data_dir = '\xff'")
+    (workdir / "latin.toml").write_bytes(b"home = '\xff'")
     assert refused(workdir / "none.toml").endswith("can't be read: No such file or directory")
     assert refused(workdir).endswith("can't be read: Is a directory")
     assert refused(workdir / "latin.toml").endswith("is not UTF-8 text")
@@ -215,3 +228,46 @@ def test_secret_is_not_in_a_representation(canary: str, monkeypatch: pytest.Monk
         monkeypatch.setenv(f"LLM_TWIN_{name}", canary)
     loaded = load()
     assert canary not in f"{loaded!r} {loaded!s} {loaded.settings.model_dump_json()}"
+
+
+def test_dotenv_beats_file_and_not_the_process(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`.env` stands between the process's variables and the file; other programs' are ignored."""
+    (workdir / "llm-twin.toml").write_text("[service]\nport = 1\nhost = 'a'\n[model]\nname = 'f'\n")
+    (workdir / ".env").write_text(
+        "# ours\nexport LLM_TWIN_SERVICE_PORT='2'\nLLM_TWIN_SERVICE_HOST=b # why\nOTHER=x\n"
+        "LLM_TWIN_MODEL_API_KEY=k\nLLM_TWIN_LOG_LEVEL=\n"
+    )
+    monkeypatch.setenv("LLM_TWIN_SERVICE_HOST", "c")
+    rows = shown(load())
+    assert rows["service.port"] == (2, ".env")
+    assert rows["service.host"] == ("c", "LLM_TWIN_SERVICE_HOST")
+    assert rows["model.name"] == ("f", "llm-twin.toml")
+    assert rows["model.api_key"] == (MASK, ".env")
+    assert rows["log_level"] == ("info", "default")
+
+
+def test_dotenv_names_the_file(workdir: Path) -> None:
+    """`LLM_TWIN_CONFIG` counts in `.env` too."""
+    (workdir / "other.toml").write_text("[service]\nport = 3\n")
+    (workdir / ".env").write_text("LLM_TWIN_CONFIG=other.toml\n")
+    assert load().settings.service.port == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"LLM_TWIN_LGO_LEVEL=1", "LLM_TWIN_LGO_LEVEL: no such setting; did you mean"),
+        (b"LLM_TWIN_SERVICE_PORT={canary}", "LLM_TWIN_SERVICE_PORT: should be a whole number"),
+        (b"A=1\n'{canary}\n", "line 2: should be NAME=value"),
+        (b"A=\xff{canary}", "is not UTF-8 text"),
+    ],
+)
+def test_dotenv_that_is_refused(workdir: Path, content: bytes, problem: str, canary: str) -> None:
+    """What is wrong in `.env` is told with the file and no value."""
+    (workdir / ".env").write_bytes(content.replace(b"{canary}", canary.encode()))
+    message = refused()
+    assert message.startswith(f".env: {problem}")
+    assert canary not in message
+    assert "\n" not in message

@@ -1,0 +1,1 @@
+"""Subcommands of `llm-twin`; each is imported when it is called."""
