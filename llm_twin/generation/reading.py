@@ -1,7 +1,7 @@
 """What the statements of some passages have to do with a question.
 
-Every passage is read once by MiniLM, token by token. A statement is as near to the question as the mean
-of its tokens is, and covers a word of the question as well as its nearest token does: the late
+Every passage is read once by MiniLM, token by token. A statement is as near to the question as the
+mean of its tokens is, and covers a word of the question as well as its nearest token does: the late
 interaction of ColBERT (Khattab and Zaharia 2020), with words weighted by how rare they are.
 """
 
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from llm_twin.retrieval.units import Unit, units
+from llm_twin.retrieval.units import units
 from llm_twin.retrieval.words import pairs, words
 
 if TYPE_CHECKING:
@@ -22,24 +22,27 @@ if TYPE_CHECKING:
 
     from llm_twin.retrieval.chunks import Chunk, Hit
     from llm_twin.retrieval.minilm import MiniLM, States
+    from llm_twin.retrieval.units import Unit
 
 REMEMBERED: Final = 512  # passages; about 0.1 MB each
 
 _NUMBER: Final = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty"
-    r"|sixty|seventy|eighty|ninety|hundred|thousand|million|half|once|twice|dozen|no|none|never)\b",
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty"
+    r"|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half|once|twice|dozen|no|none"
+    r"|never)\b",
     re.IGNORECASE,
 )
 _ASKS_NUMBER: Final = re.compile(
-    r"\bhow (?:many|much|long|far|old|often|big|large|high|tall|fast|slow|heavy|deep|hot|cold)\b|\bwhat "
-    r"(?:percentage|number|size|age)\b|\bat what\b",
+    r"\bhow (?:many|much|long|far|old|often|big|large|high|tall|fast|slow|heavy|deep|hot|cold)\b"
+    r"|\bwhat (?:percentage|number|size|age)\b|\bat what\b",
     re.IGNORECASE,
 )
 _ASKS_TIME: Final = re.compile(r"\bwhen\b|\bsince when\b|\bwhat time\b", re.IGNORECASE)
 _TIME: Final = re.compile(
-    r"\d|\b(?:when|while|before|after|until|once|as soon as|if|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-    r"s?|january|february|march|april|may|june|july|august|september|october|november|december|spring|"
-    r"summer|autumn|winter|morning|evening|night|noon|weeks?|months?|years?)\b",
+    r"\d|\b(?:when|while|before|after|until|once|as soon as|if"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+    r"|january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|spring|summer|autumn|winter|morning|evening|night|noon|weeks?|months?|years?)\b",
     re.IGNORECASE,
 )
 
@@ -119,7 +122,9 @@ class Reader:
         wanted = _wanted(question, asked, rarity)
         stems = {stem: rarity.get(stem, 1.0) for stem in words(question)}
         found = []
-        for rank, (hit, reading) in enumerate(zip(hits, self._readings(hits), strict=True), start=1):
+        for rank, (hit, reading) in enumerate(
+            zip(hits, self._readings(hits), strict=True), start=1
+        ):
             likeness = asked.vectors @ reading.states.T
             passage = _covered(wanted, likeness)
             passage_near = float(direction @ _mean(reading.states))

@@ -113,7 +113,8 @@ class MiniLM:
         for place, encoding in enumerate(encodings):
             vectors = found[place][1:-1]
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            spans, words = encoding.offsets[1:-1], encoding.word_ids[1:-1]
+            spans = encoding.offsets[1:-1]
+            words = [word for word in encoding.word_ids if word is not None]
             read.append(States(vectors / np.maximum(lengths, EPSILON), spans, words))
         return read
 
@@ -125,7 +126,8 @@ class MiniLM:
         # Texts of like length go together, so that every pack is about as full as it may be.
         order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
         while order:
-            pack, total = [], 0
+            pack: list[int] = []
+            total = 0
             while order and (not pack or total + len(encoded[order[-1]]) <= PACKED):
                 total += len(encoded[order[-1]])
                 pack.append(order.pop())
@@ -195,7 +197,7 @@ class MiniLM:
 
     @staticmethod
     def _gelu(values: Floats) -> Floats:
-        from scipy.special import erf
+        from scipy.special import erf  # type: ignore[import-untyped] # it has no types
 
         result: Floats = values * 0.5 * (1.0 + erf(values * 0.5**0.5))
         return result

@@ -20,10 +20,15 @@ Kind = Literal["sentence", "item", "row", "code"]
 
 # A full stop after these ends no sentence.
 ABBREVIATIONS: Final = frozenset(
-    "e.g i.e etc vs cf al approx fig no vol pp dr mr mrs ms prof st jr sr inc ltd resp".split()
+    re.findall(
+        r"\S+",
+        "e.g i.e etc vs cf al approx fig no vol pp dr mr mrs ms prof st jr sr inc ltd resp",
+    )
 )
-_ENDS: Final = re.compile(r"(?<=[.!?])[\"')\]*_`’”]*\s+(?=[\"'(\[*_`‘“]*[^\W_])")
-_LAST_WORD: Final = re.compile(r"([\w.]+)\.[\"')\]*_`’”]*$")
+_ENDS: Final = re.compile(
+    r"(?<=[.!?])[\"')\]*_`\u2019\u201d]*\s+(?=[\"'(\[*_`\u2018\u201c]*[^\W_])"
+)
+_LAST_WORD: Final = re.compile(r"([\w.]+)\.[\"')\]*_`\u2019\u201d]*$")
 LONG_ITEM: Final = 45  # words; a longer item is told sentence by sentence
 
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """Changes with every change of how words are made: an index belongs to one version."""
 
-_WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _STOP: Final = frozenset(
-    """a about above after again all am an and any are as at be because been before being below
+    re.findall(
+        r"\S+",
+        """a about above after again all am an and any are as at be because been before being below
     between both but by can can't cannot could did didn't do does doesn't doing don't down during
     each else ever few for from further get gets give given gives had has have having he her here
     hers him his how i if in into is isn't it it's its itself just let like make may me might more
@@ -23,7 +25,8 @@ _STOP: Final = frozenset(
     please same shall she should so some such take tell than that the their theirs them then there
     these they thing things this those through to too under until up upon us use used uses using
     very want was we were what when where which while who whom whose why will with without would
-    yes you your yours yourself""".split()
+    yes you your yours yourself""",
+    )
 )
 
 
@@ -35,7 +38,7 @@ def words(text: str) -> list[str]:
 def pairs(text: str) -> Iterator[tuple[str, str]]:
     """Yield each word of a text that is no stop word, in lower case, and its stem."""
     for match in _WORD.finditer(unicodedata.normalize("NFKC", text).lower()):
-        word = match[0].replace("’", "'")
+        word = match[0].replace("\u2019", "'")
         if word not in _STOP:
             word = word.removesuffix("'s")
             yield word, stem(word)
@@ -50,6 +53,6 @@ def stem(word: str) -> str:
 
 @cache
 def _stemmer() -> Any:  # noqa: ANN401 - the package has no types
-    import snowballstemmer
+    import snowballstemmer  # type: ignore[import-untyped] # it has no types
 
     return snowballstemmer.stemmer("english")
