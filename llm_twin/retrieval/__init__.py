@@ -1,0 +1,1 @@
+"""Finding the passages of the corpus that answer a question."""
