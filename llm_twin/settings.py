@@ -20,7 +20,19 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llm_twin.errors import DEBUG_VARIABLE, UsageError
 from llm_twin.masking import KINDS
-from llm_twin.values import Flag, Folder, Kinds, Name, Names, Port, Secret, Url
+from llm_twin.values import (
+    Count,
+    Flag,
+    Folder,
+    Kinds,
+    Name,
+    Names,
+    Port,
+    Price,
+    Seconds,
+    Secret,
+    Url,
+)
 
 PREFIX: Final = "LLM_TWIN_"
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
@@ -62,6 +74,21 @@ class OpikSettings(BaseModel, frozen=True):
     url: Url | None = None
     project: Name = "llm-twin"
     api_key: Secret | None = None
+    workspace: Name | None = None
+    timeout: Seconds = 30.0
+
+
+class TracingSettings(BaseModel, frozen=True):
+    """What stands in every trace, what the spool may hold, and what tokens cost (US dollars)."""
+
+    environment: Name = "development"
+    image: Name | None = None
+    commit: Name | None = None
+    max_megabytes: Count = 1024
+    max_days: Count = 90
+    when_full: Literal["drop", "refuse"] = "drop"
+    input_price: Price | None = None
+    output_price: Price | None = None
 
 
 class ZenmlSettings(BaseModel, frozen=True):
@@ -117,6 +144,7 @@ class Settings(BaseModel, frozen=True):
     embeddings: EndpointSettings = EndpointSettings()
     qdrant: QdrantSettings = QdrantSettings()
     opik: OpikSettings = OpikSettings()
+    tracing: TracingSettings = TracingSettings()
     zenml: ZenmlSettings = ZenmlSettings()
 
 
