@@ -28,7 +28,7 @@ def full(take: Take, corpus: Corpus, writing: Path, home: Home) -> Home:
     take()
     assert len(corpus) == 1
     spool = Spool(home.spool_db)
-    spool.append([Entry("trace", "t1", "answer", 1.0, 0, "{}")])
+    spool.append([Entry("trace", "t1", "answer", 1.0, failed=False, body="{}")])
     spool.close()
     folder = home.index_dir / "one"
     folder.mkdir(parents=True)
@@ -166,10 +166,10 @@ def test_version_that_is_newer(full: Home, tmp_path: Path) -> None:
         restore(tmp_path / "b.zip", Home(tmp_path / "other"))
 
 
-def test_restore_that_was_interrupted_goes_on(full: Home, tmp_path: Path) -> None:
+def test_restore_that_was_interrupted_goes_on(full: Home, corpus: Corpus) -> None:
     """Whoever opens the folder next finishes what was killed after all parts were checked."""
-    with Corpus.open(full) as corpus:
-        expected = corpus.snapshot()
+    expected = corpus.snapshot()
+    corpus.close()
     parts = full.path / "restored"
     parts.mkdir()
     for path in (full.corpus_db, full.path / "VERSION"):
@@ -178,8 +178,8 @@ def test_restore_that_was_interrupted_goes_on(full: Home, tmp_path: Path) -> Non
     full.corpus_db.with_name("corpus.db-wal").write_bytes(b"of the damaged one")
     opened = Home(full.path)
     assert not parts.exists()
-    with Corpus.open(opened) as corpus:
-        assert corpus.snapshot() == expected
+    with Corpus.open(opened) as restored:
+        assert restored.snapshot() == expected
 
 
 def test_folder_that_can_not_be_written(full: Home, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_full_disk(home: Home, writing: Path) -> None:
 
 def test_two_ingests_at_once(home: Home, writing: Path) -> None:
     """The second one ends with 3 and says so; the first one goes on."""
-    for number in range(300):
+    for number in range(100):
         (writing / f"{number}.html").write_text(f"<p>Page {number}.</p>" * 20)
     environment = os.environ | {"LLM_TWIN_HOME": str(home.path)}
     command = [str(COMMAND), "ingest", "--no-index", str(writing)]
@@ -128,7 +128,7 @@ def test_two_ingests_at_once(home: Home, writing: Path) -> None:
     assert done.returncode == 3
     assert f"Error: another ingest is running (process {first.pid})" in done.stderr
     with Corpus.open(home) as corpus:
-        assert len(corpus) == 300
+        assert len(corpus) == 100
 
 
 def test_kill_at_any_moment(home: Home, writing: Path, *, acceptance: bool) -> None:
@@ -137,7 +137,7 @@ def test_kill_at_any_moment(home: Home, writing: Path, *, acceptance: bool) -> N
     environment = os.environ | {"LLM_TWIN_HOME": str(home.path)}
     command = [str(COMMAND), "ingest", "--no-index", str(writing)]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
-    for number in range(200):
+    for number in range(100):
         (writing / f"{number}.html").write_text(f"<p>Page {number} of many.</p>" * 20)
     rounds = 20 if acceptance else 4
     for step in range(rounds):
@@ -150,15 +150,15 @@ def test_kill_at_any_moment(home: Home, writing: Path, *, acceptance: bool) -> N
         killed = process.wait(timeout=60) == -signal.SIGKILL
         with Corpus.open(home) as corpus:
             assert corpus.db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            assert len(corpus) == (1 if killed else 201)
+            assert len(corpus) == (1 if killed else 101)
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
     with Corpus.open(home) as corpus:
-        assert len(corpus) == 201
+        assert len(corpus) == 101
 
 
 def test_reader_ends_with_its_parent(home: Home, writing: Path) -> None:
     """The process that reads files does not outlive a parent that was killed."""
-    for number in range(300):
+    for number in range(100):
         (writing / f"{number}.html").write_text(f"<p>Page {number}.</p>" * 20)
     environment = os.environ | {"LLM_TWIN_HOME": str(home.path)}
     process = subprocess.Popen(
