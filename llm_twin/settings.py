@@ -18,8 +18,9 @@ from typing import Any, Final, Literal
 from platformdirs import user_data_dir
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.errors import DEBUG_VARIABLE, UsageError
-from llm_twin.values import Folder, Name, Port, Secret, Url
+from llm_twin.values import Count, Folder, Name, Port, Price, Seconds, Secret, Url
 
 PREFIX: Final = "LLM_TWIN_"
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
@@ -61,6 +62,21 @@ class OpikSettings(BaseModel, frozen=True):
     url: Url | None = None
     project: Name = "llm-twin"
     api_key: Secret | None = None
+    workspace: Name | None = None
+    timeout: Seconds = 30.0
+
+
+class TracingSettings(BaseModel, frozen=True):
+    """What stands in every trace, what the spool may hold, and what tokens cost (US dollars)."""
+
+    environment: Name = "development"
+    image: Name | None = None
+    commit: Name | None = None
+    max_megabytes: Count = 1024
+    max_days: Count = 90
+    when_full: Literal["drop", "refuse"] = "drop"
+    input_price: Price | None = None
+    output_price: Price | None = None
 
 
 class ZenmlSettings(BaseModel, frozen=True):
@@ -75,11 +91,13 @@ class Settings(BaseModel, frozen=True):
 
     home: Folder = Field(default_factory=lambda: Path(user_data_dir("llm-twin")))
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    corpus: CorpusSettings = CorpusSettings()
     service: ServiceSettings = ServiceSettings()
     model: EndpointSettings = EndpointSettings()
     embeddings: EndpointSettings = EndpointSettings()
     qdrant: QdrantSettings = QdrantSettings()
     opik: OpikSettings = OpikSettings()
+    tracing: TracingSettings = TracingSettings()
     zenml: ZenmlSettings = ZenmlSettings()
 
 

@@ -1,10 +1,14 @@
 """What the values of settings may be; each message says what is allowed and shows no value."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr
+
+from llm_twin.masking import KINDS, Kind
 
 NO_URL: Final = "should be a URL that starts with http:// or https://"
 HIGHEST_PORT: Final = 65535
@@ -63,6 +67,15 @@ def _split(value: object) -> object:
     return value
 
 
+def _kinds(value: object) -> tuple[Kind, ...]:
+    parts = _split(value)
+    if parts == ("none",):
+        return ()
+    if not isinstance(parts, tuple | list) or not set(parts) <= set(KINDS):
+        raise ValueError(f"should be some of {', '.join(KINDS)}, or none")
+    return tuple(kind for kind in KINDS if kind in parts)
+
+
 def _flag(value: object) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(value, bool):
@@ -72,6 +85,38 @@ def _flag(value: object) -> bool:
     raise ValueError("should be true or false")
 
 
+def _count(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:10])
+    if type(value) is not int or value < 1:
+        raise ValueError("should be a whole number from 1")
+    return value
+
+
+def _share(value: object) -> float:
+    number = _amount(value)
+    if number > 1:
+        raise ValueError("should be a number from 0 to 1")
+    return number
+
+
+def _amount(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, str | int | float) else math.nan
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or not 0 <= number < math.inf:
+        raise ValueError("should be a number that is not negative")
+    return number
+
+
+def _seconds(value: object) -> float:
+    number = _amount(value)
+    if not number:
+        raise ValueError("should be a number of seconds above 0")
+    return number
+
+
 Url = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_header_value)]
 Port = Annotated[int, BeforeValidator(_port)]
@@ -79,4 +124,21 @@ Name = Annotated[str, AfterValidator(_line)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_split)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+Count = Annotated[int, BeforeValidator(_count)]
+Share = Annotated[float, BeforeValidator(_share)]
+Price = Annotated[float, BeforeValidator(_amount)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+
+def secrets_in(value: object) -> Iterator[str]:
+    """Yield the values of all secrets that are set, to be masked wherever they turn up."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from secrets_in(item)

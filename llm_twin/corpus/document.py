@@ -61,10 +61,21 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """What a reader did not take, and why, in words for a person."""
+    """What a reader did not take.
+
+    Attributes:
+        name: Which of the file's documents it is; empty for the file.
+        reason: Why, in words for a person.
+        again: Whether the next run should try again, though the file be the same.
+    """
 
     name: str
     reason: str
+    again: bool = False
+
+
+class NotTakenError(Exception):
+    """A whole file that is not taken; the message says why, as `Skip.reason` does."""
 
 
 @dataclass(frozen=True, slots=True)
