@@ -23,6 +23,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "llm_twin.corpus.command:ingest",
         "Take files, folders, archives and git repositories into the corpus.",
     ),
+    "ask": ("llm_twin.commands.ask:ask", "Answer a question from the corpus, with the sources."),
+    "chat": ("llm_twin.commands.ask:chat", "Talk with the twin."),
+    "index": ("llm_twin.commands.index:index", "Build the index of the corpus."),
     "settings": (
         "llm_twin.commands.settings:settings",
         "Show every setting and where it comes from.",
