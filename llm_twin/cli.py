@@ -19,13 +19,25 @@ INTERRUPTED: Final = 130
 
 # A command, where it is, and what `--help` says of it: so that help imports none of them.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "ask": ("llm_twin.commands.ask:ask", "Answer a question from the corpus, with the sources."),
+    "backup": (
+        "llm_twin.corpus.command:backup",
+        "Write corpus, index and traces to a file.",
+    ),
+    "chat": ("llm_twin.commands.ask:chat", "Talk with the twin."),
+    "forget": (
+        "llm_twin.corpus.command:forget",
+        "Erase a document or a person from corpus, index and traces.",
+    ),
+    "index": ("llm_twin.commands.index:index", "Build the index of the corpus."),
     "ingest": (
         "llm_twin.corpus.command:ingest",
         "Take files, folders, archives and git repositories into the corpus.",
     ),
-    "ask": ("llm_twin.commands.ask:ask", "Answer a question from the corpus, with the sources."),
-    "chat": ("llm_twin.commands.ask:chat", "Talk with the twin."),
-    "index": ("llm_twin.commands.index:index", "Build the index of the corpus."),
+    "restore": (
+        "llm_twin.corpus.command:restore",
+        "Bring back what a backup holds.",
+    ),
     "settings": (
         "llm_twin.commands.settings:settings",
         "Show every setting and where it comes from.",

@@ -284,7 +284,9 @@ def _shown(settings: Settings, name: str) -> str | bool | float | None:
     for part in name.split("."):
         value = getattr(value, part)
     if isinstance(value, tuple):
-        return ", ".join(MASK if isinstance(item, SecretStr) else str(item) for item in value)
+        return (
+            ", ".join(MASK if isinstance(item, SecretStr) else str(item) for item in value) or None
+        )
     if isinstance(value, SecretStr):
         return MASK
     return value if isinstance(value, int | float | None) else str(value)
