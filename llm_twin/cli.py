@@ -25,6 +25,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Write corpus, index and traces to a file.",
     ),
     "chat": ("llm_twin.commands.ask:chat", "Talk with the twin."),
+    "evaluate": (
+        "llm_twin.commands.evaluate:evaluate",
+        "Ask questions whose answers are known, and show how good the answers are.",
+    ),
     "forget": (
         "llm_twin.corpus.command:forget",
         "Erase a document or a person from corpus, index and traces.",
