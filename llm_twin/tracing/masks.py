@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from llm_twin.masking import Masker
+from llm_twin.values import secrets_in
 
 if TYPE_CHECKING:
     from llm_twin.settings import Settings
@@ -41,6 +42,4 @@ class RememberingMasker(Masker):
 
 def masker(settings: "Settings") -> Masker:
     """Return a masker that knows every secret of the settings."""
-    from llm_twin.settings import known_secrets
-
-    return RememberingMasker(known_secrets(settings))
+    return RememberingMasker(secrets_in(settings))
