@@ -10,20 +10,23 @@ from benchmarks.host import Ground
 from benchmarks.peers import peers
 from benchmarks.startup import startup
 from benchmarks.timing import measure, table
+from benchmarks.tracing import tracing
 
 
 def main() -> None:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", help="host, startup; both where none is given")
+    parser.add_argument("what", nargs="*", help="host, startup, tracing; all where none is given")
     parser.add_argument("--runs", type=int, default=7, help="counted rounds (default: 7)")
     parser.add_argument("--source", type=Path, help="a repository in place of the made one")
     options = parser.parse_args()
-    wanted = options.what or ["host", "startup"]
+    wanted = options.what or ["host", "startup", "tracing"]
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         work = Path(name)
         if "startup" in wanted:
             show(table(measure(startup(work), 3 * options.runs), "empty click command"))
+        if "tracing" in wanted:
+            show(tracing(work, options.runs))
         if "host" in wanted:
             show(host(work, options.source, options.runs))
 
