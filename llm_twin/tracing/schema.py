@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_twin.errors import TwinError, UsageError
+from llm_twin.home import sync_folder
 
 BUSY_SECONDS: Final = 30.0
 """How long a connection waits for another one's commit."""
@@ -63,6 +64,7 @@ def connect(path: Path, *, lasting: bool = True) -> sqlite3.Connection:
     try:
         if not path.exists():
             path.touch(mode=0o600)
+            sync_folder(path.parent)
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )

@@ -11,6 +11,7 @@ import pytest
 from llm_twin.errors import UsageError
 from llm_twin.home import Home
 from llm_twin.settings import OpikSettings, Settings
+from llm_twin.tracing.deliver import after_answer
 from llm_twin.tracing.forward import Backoff, Forwarder, State, Waits
 from llm_twin.tracing.outbox import Outbox
 from llm_twin.tracing.server import Server, UnavailableError
@@ -291,3 +292,24 @@ def test_traces_are_deleted_at_the_server(
         server.delete([ids[1], "01a21492-0a86-7fe0-9f40-ee35ae3b2476"])
     assert set(opik.api.traces) == {ids[0], ids[2]}
     assert len(opik.api.spans) == 4
+
+
+def test_a_command_delivers_after_its_answer(
+    home: Home, settings: Settings, served: Settings, opik: OpikServer, ask: Ask
+) -> None:
+    """What a command recorded is delivered at its end; a server that is away is only told of."""
+    ids = [ask("1").trace_id]
+    assert after_answer(home, settings) is None
+    assert after_answer(home, served) is None
+    assert opik.api.order == ids
+    ids.append(ask("2").trace_id)
+    with opik.failing("hang"):
+        told = after_answer(home, served)
+    assert told is not None
+    assert "waits in the spool" in told
+    assert "does not answer in time" in told
+    with home.lock("forward"):
+        assert after_answer(home, served) is None
+    assert opik.api.order == ids[:1]
+    assert after_answer(home, served) is None
+    assert opik.api.order == ids
