@@ -308,7 +308,7 @@ def test_a_command_delivers_after_its_answer(
     assert told is not None
     assert "waits in the spool" in told
     assert "does not answer in time" in told
-    with home.lock("forward"):
+    with Home(home.path).lock("forward"):
         assert after_answer(home, served) is None
     assert opik.api.order == ids[:1]
     assert after_answer(home, served) is None
