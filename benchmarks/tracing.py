@@ -56,7 +56,8 @@ class Questions:
                 span.update(output={"hits": found})
             with request.span("prompt", "general", {"version": "v1"}) as span:
                 span.update(output={"messages": [{"role": "user", "content": prompt}]})
-            with request.span("generation", "llm", {"max_tokens": 256}) as span:
+            asked = [{"role": "user", "content": prompt}]
+            with request.span("generation", "llm", {"messages": asked}) as span:
                 span.update(
                     output={"text": answer},
                     usage={"prompt_tokens": 1200, "completion_tokens": 60, "total_tokens": 1260},

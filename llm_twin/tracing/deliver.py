@@ -1,13 +1,15 @@
 """Delivers the spool once, for a person who waits for it."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from llm_twin.errors import TwinError
 from llm_twin.tracing.forward import Backoff, Forwarder, State
 from llm_twin.tracing.outbox import Outbox
-from llm_twin.tracing.server import Server, UnavailableError
+from llm_twin.tracing.prompts import register_ours
+from llm_twin.tracing.server import RejectedError, Server, UnavailableError
 
 if TYPE_CHECKING:
     from llm_twin.home import Home
@@ -96,4 +98,6 @@ def deliver(
                 time.sleep(pause)
                 continue
             State.keep(spool, server.url, None, None, delivered=forwarder.delivered > 0)
+            with suppress(UnavailableError, RejectedError):  # the next one does it
+                register_ours(spool, server, settings.opik.project)
             return Delivered(forwarder.delivered, spool.status().refused)
