@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from llm_twin.generation.reading import Reader, Statement
     from llm_twin.retrieval.chunks import Hit
 
-SHARES: Final = 0.5  # weight of words in common, beside nearness and cover
+SHARES: Final = 0.7  # weight of words in common, beside nearness and cover
 FITS: Final = 0.1
+RANK: Final = 0.1
 FEATURES: Final = ("near", "passage_covers", "passage_least")
 
 
@@ -71,7 +72,13 @@ def thresholds() -> Thresholds:
 
 def score(statement: Statement) -> float:
     """Return how well a statement answers; comparable within one question alone."""
-    return statement.near + statement.covers + SHARES * statement.shares + FITS * statement.fits
+    return (
+        statement.near
+        + statement.covers
+        + SHARES * statement.shares
+        + FITS * statement.fits
+        + RANK * statement.rank
+    )
 
 
 def features(statements: Sequence[Statement]) -> dict[str, float]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from llm_twin.retrieval.chunks import Chunk
     from llm_twin.retrieval.units import Unit
 
-MOST: Final = 3  # statements
-BEHIND: Final = 0.45  # a statement whose score is further behind the best is left out
+MOST: Final = 4  # statements
+BEHIND: Final = 0.4  # a statement whose score is further behind the best is left out
 WORDS: Final = 120  # statements after these are left out, the first never
 LISTED: Final = 10  # items told after the sentence that introduces them
 
