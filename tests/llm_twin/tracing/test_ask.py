@@ -92,3 +92,21 @@ def test_chat_is_a_trace_a_question(folder: Path) -> None:
     assert len(newest) == before + 2
     assert [trace["name"] for trace in newest[:2]] == ["chat", "chat"]
     assert [len(trace["input"]["messages"]) for trace in newest[:2]] == [3, 1]
+
+
+def test_forget_deletes_at_the_server_too(folder: Path) -> None:
+    """A trace that names who is forgotten goes, also where it was delivered; else it is told."""
+    with OpikServer() as opik:
+        there = {"LLM_TWIN_OPIK_URL": opik.url}
+        for name in ("Ada Lovelace", "Grace Hopper", "Alan Turing"):
+            assert run(folder, "ask", f"Does {name} repair hulls?", **there).returncode == 0
+        assert len(opik.api.traces) >= 3
+        before = len(opik.api.traces)
+        done = run(folder, "forget", "Ada Lovelace", "--person", **there)
+        assert done.returncode == 0, done.stderr
+        assert len(opik.api.traces) == before - 1
+        assert "Ada Lovelace" not in json.dumps(opik.api.traces)
+        opik.mode = 503
+        done = run(folder, "forget", "Grace Hopper", "--person", **there)
+        assert "answers 503" in done.stdout + done.stderr
+        assert "delete there" in done.stdout + done.stderr
