@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from llm_twin.home import Home
+from llm_twin.settings import OpikSettings, Settings
+from llm_twin.tracing.forward import Forwarder
+from llm_twin.tracing.server import Server
 from llm_twin.tracing.spool import Spool
+from llm_twin.tracing.tracer import Tracer
 from llm_twin.tracing.tracker import SpoolTracker
+from tests.llm_twin.tracing.conftest import whole_request
 from tests.opik_server import OpikServer
 
 COMMAND = Path(sys.executable).with_name("llm-twin")
@@ -96,17 +101,22 @@ def test_chat_is_a_trace_a_question(folder: Path) -> None:
 
 def test_forget_deletes_at_the_server_too(folder: Path) -> None:
     """A trace that names who is forgotten goes, also where it was delivered; else it is told."""
+    home = Home(folder / "home")
+    tracer = Tracer.open(home, Settings(home=home.path))
+    names = ("Ada Lovelace", "Grace Hopper", "Alan Turing")
+    traces = [whole_request(tracer, f"Does {name} repair hulls?").trace_id for name in names]
     with OpikServer() as opik:
-        there = {"LLM_TWIN_OPIK_URL": opik.url}
-        for name in ("Ada Lovelace", "Grace Hopper", "Alan Turing"):
-            assert run(folder, "ask", f"Does {name} repair hulls?", **there).returncode == 0
-        assert len(opik.api.traces) >= 3
-        before = len(opik.api.traces)
-        done = run(folder, "forget", "Ada Lovelace", "--person", **there)
+        there = OpikSettings(url=opik.url)
+        with Server(there) as server:
+            Forwarder(tracer.spool, server).drain()
+        assert set(traces) <= set(opik.api.traces)
+        done = run(folder, "forget", names[0], "--person", LLM_TWIN_OPIK_URL=opik.url)
         assert done.returncode == 0, done.stderr
-        assert len(opik.api.traces) == before - 1
-        assert "Ada Lovelace" not in json.dumps(opik.api.traces)
+        assert traces[0] not in opik.api.traces
+        assert set(traces[1:]) <= set(opik.api.traces)
+        assert tracer.spool.of_trace(traces[0]) == []
         opik.mode = 503
-        done = run(folder, "forget", "Grace Hopper", "--person", **there)
+        done = run(folder, "forget", names[1], "--person", LLM_TWIN_OPIK_URL=opik.url)
         assert "answers 503" in done.stdout + done.stderr
-        assert "delete there" in done.stdout + done.stderr
+        assert f"delete there {traces[1]}" in done.stdout + done.stderr
+    tracer.spool.close()
