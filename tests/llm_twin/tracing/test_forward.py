@@ -202,35 +202,29 @@ def test_key_and_workspace_are_sent_and_never_told(
     assert len(opik.api.order) == 1
 
 
-@pytest.mark.parametrize(
-    ("value", "least", "most"),
-    [
-        ("7", 7, 7),
-        ("-1", 0, 0),
-        ("99999999", 3600, 3600),
-        ("DATE", 2000, 3000),
-        ("soon", None, None),
-    ],
-)
-def test_retry_after_is_heard(  # noqa: PLR0913 - three parameters and what the test needs
-    value: str,
-    least: float | None,
-    most: float | None,
-    opik: OpikServer,
-    forwarder: Forwarder,
-    ask: Ask,
-) -> None:
+WISHES: dict[str, tuple[float, float] | None] = {
+    "7": (7, 7),
+    "-1": (0, 0),
+    "99999999": (3600, 3600),
+    "DATE": (2000, 3000),
+    "soon": None,
+}
+
+
+@pytest.mark.parametrize("value", WISHES)
+def test_retry_after_is_heard(value: str, opik: OpikServer, forwarder: Forwarder, ask: Ask) -> None:
     """The server's wish is the least that is waited, as a number or as a date."""
     ask("1")
     date = formatdate(time.time() + 3000, usegmt=True)
     opik.retry_after = date if value == "DATE" else value
     with opik.failing(429), pytest.raises(UnavailableError) as caught:
         forwarder.drain()
-    if least is None or most is None:
+    wish = WISHES[value]
+    if wish is None:
         assert caught.value.wait is None
     else:
         assert caught.value.wait is not None
-        assert least <= caught.value.wait <= most
+        assert wish[0] <= caught.value.wait <= wish[1]
 
 
 def test_backoff_grows_to_its_limit_and_starts_anew() -> None:
