@@ -19,7 +19,8 @@ from platformdirs import user_data_dir
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llm_twin.errors import DEBUG_VARIABLE, UsageError
-from llm_twin.values import Folder, Name, Port, Secret, Url
+from llm_twin.service.settings import ServiceSettings
+from llm_twin.values import Folder, Name, Secret, Url
 
 PREFIX: Final = "LLM_TWIN_"
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
@@ -31,13 +32,6 @@ MASK: Final = "********"
 
 class SettingsError(UsageError):
     """Settings that can't be used; the message has one line for each problem, and no value."""
-
-
-class ServiceSettings(BaseModel, frozen=True):
-    """Where the service listens."""
-
-    host: Name = "127.0.0.1"
-    port: Port = 8000
 
 
 class EndpointSettings(BaseModel, frozen=True):

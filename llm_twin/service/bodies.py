@@ -1,0 +1,153 @@
+"""What callers send: OpenAI's chat completions as far as a twin can serve them, and feedback.
+
+Every field of OpenAI's API falls into one of three: it is honoured; it is a hint that the twin has
+no use for, and the answer lists it as ignored; or it would change what comes back, and is refused
+with 422 and its name.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from llm_twin.twin import Message
+
+TRACE_ID: Final = r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
+LONGEST_COMMENT: Final = 4000
+HINTS: Final = (
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+    "stop",
+    "logit_bias",
+    "reasoning_effort",
+    "verbosity",
+)
+_CHOSEN_BY_CALLERS: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TextPart(BaseModel):
+    """A piece of a message."""
+
+    model_config = _CHOSEN_BY_CALLERS
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(BaseModel):
+    """One message of the conversation. Images, sound, files and tools are refused."""
+
+    model_config = _CHOSEN_BY_CALLERS
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | Annotated[list[TextPart], Field(min_length=1)]
+    name: str | None = None
+    refusal: str | None = None
+
+    def said(self) -> Message:
+        """Return the message as the twin takes it."""
+        parts = self.content
+        text = parts if isinstance(parts, str) else "\n".join(part.text for part in parts)
+        return Message("system" if self.role == "developer" else self.role, text)
+
+
+class StreamOptions(BaseModel):
+    """What a stream holds beside the answer."""
+
+    model_config = _CHOSEN_BY_CALLERS
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class TextFormat(BaseModel):
+    """The only format of an answer."""
+
+    model_config = _CHOSEN_BY_CALLERS
+
+    type: Literal["text"]
+
+
+def _has_question(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema what `ChatRequest` checks: somebody asks something."""
+    schema["properties"]["messages"]["contains"] = {
+        "type": "object",
+        "properties": {"role": {"const": "user"}},
+        "required": ["role"],
+    }
+
+
+class ChatRequest(BaseModel):
+    """A conversation to be continued."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, json_schema_extra=_has_question
+    )
+
+    model: str
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+
+    # Hints that make no difference; the answer lists those that were given.
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    logit_bias: dict[str, float] | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+
+    # For OpenAI's own books. They may name people, so they are not even kept.
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = None
+    service_tier: str | None = None
+
+    # What would change the answer's shape is accepted only where it asks for the usual one.
+    n: Literal[1] | None = None
+    logprobs: Literal[False] | None = None
+    response_format: TextFormat | None = None
+    modalities: list[Literal["text"]] | None = None
+    tools: Annotated[list[str], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+
+    @model_validator(mode="after")
+    def _asks(self) -> "ChatRequest":
+        if not any(message.role == "user" for message in self.messages):
+            raise ValueError("messages should hold one of the role user")
+        return self
+
+    def conversation(self) -> tuple[Message, ...]:
+        """Return the messages as the twin takes them."""
+        return tuple(message.said() for message in self.messages)
+
+    def limit(self, most: int) -> int:
+        """Return the most tokens that the answer may have.
+
+        Args:
+            most: What the service's settings allow.
+        """
+        return min(self.max_completion_tokens or most, self.max_tokens or most, most)
+
+    def ignored(self) -> list[str]:
+        """Return the names of the hints that were given."""
+        return [name for name in HINTS if getattr(self, name) is not None]
+
+
+class Feedback(BaseModel):
+    """What a reader thinks of an answer."""
+
+    model_config = _CHOSEN_BY_CALLERS
+
+    trace_id: Annotated[str, Field(pattern=TRACE_ID)]
+    rating: Literal["up", "down"]
+    comment: Annotated[str, Field(max_length=LONGEST_COMMENT)] | None = None
