@@ -7,7 +7,7 @@ Masking twice changes nothing, and the same text always gives the same result.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -101,7 +101,7 @@ class Masker:
         return masked
 
     def _mask_item(self, key: object, item: object) -> object:
-        named_secret = isinstance(key, str) and _SECRET_NAME.search(key) is not None
+        named_secret = isinstance(key, str) and _is_secret_name(key)
         if named_secret and "key" in self._kinds and isinstance(item, str) and item.strip():
             return KEY
         if named_secret and isinstance(item, list | tuple):
@@ -117,6 +117,11 @@ def mask_text(text: str) -> str:
 def mask(value: object) -> object:
     """Return a JSON-like value with every text in it masked; see `Masker.mask`."""
     return _default().mask(value)
+
+
+@lru_cache(1024)
+def _is_secret_name(key: str) -> bool:
+    return _SECRET_NAME.search(key) is not None
 
 
 @cache

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llm_twin.errors import DEBUG_VARIABLE, UsageError
 from llm_twin.service.settings import ServiceSettings
-from llm_twin.values import Folder, Name, Secret, Url
+from llm_twin.values import Count, Folder, Name, Price, Seconds, Secret, Url
 
 PREFIX: Final = "LLM_TWIN_"
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
@@ -55,6 +55,21 @@ class OpikSettings(BaseModel, frozen=True):
     url: Url | None = None
     project: Name = "llm-twin"
     api_key: Secret | None = None
+    workspace: Name | None = None
+    timeout: Seconds = 30.0
+
+
+class TracingSettings(BaseModel, frozen=True):
+    """What stands in every trace, what the spool may hold, and what tokens cost (US dollars)."""
+
+    environment: Name = "development"
+    image: Name | None = None
+    commit: Name | None = None
+    max_megabytes: Count = 1024
+    max_days: Count = 90
+    when_full: Literal["drop", "refuse"] = "drop"
+    input_price: Price | None = None
+    output_price: Price | None = None
 
 
 class ZenmlSettings(BaseModel, frozen=True):
@@ -74,6 +89,7 @@ class Settings(BaseModel, frozen=True):
     embeddings: EndpointSettings = EndpointSettings()
     qdrant: QdrantSettings = QdrantSettings()
     opik: OpikSettings = OpikSettings()
+    tracing: TracingSettings = TracingSettings()
     zenml: ZenmlSettings = ZenmlSettings()
 
 

@@ -1,5 +1,6 @@
 """What the values of settings may be; each message says what is allowed and shows no value."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -72,6 +73,31 @@ def _flag(value: object) -> bool:
     raise ValueError("should be true or false")
 
 
+def _count(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:10])
+    if type(value) is not int or value < 1:
+        raise ValueError("should be a whole number from 1")
+    return value
+
+
+def _amount(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, str | int | float) else math.nan
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or not 0 <= number < math.inf:
+        raise ValueError("should be a number that is not negative")
+    return number
+
+
+def _seconds(value: object) -> float:
+    number = _amount(value)
+    if not number:
+        raise ValueError("should be a number of seconds above 0")
+    return number
+
+
 Url = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_header_value)]
 Port = Annotated[int, BeforeValidator(_port)]
@@ -80,3 +106,6 @@ Folder = Annotated[Path, BeforeValidator(_folder)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_split)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+Count = Annotated[int, BeforeValidator(_count)]
+Price = Annotated[float, BeforeValidator(_amount)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
