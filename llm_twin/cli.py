@@ -19,6 +19,10 @@ INTERRUPTED: Final = 130
 
 # A command, where it is, and what `--help` says of it: so that help imports none of them.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "serve": (
+        "llm_twin.commands.serve:serve",
+        "Serve the API and the chat page.",
+    ),
     "settings": (
         "llm_twin.commands.settings:settings",
         "Show every setting and where it comes from.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import FastAPI, Path, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
@@ -100,9 +100,7 @@ def _add_api(app: FastAPI, service: Service, guards: list[Any]) -> None:
     def model() -> Model:
         return Model(id=settings.model, created=service.created)
 
-    @app.get(
-        "/v1/models", responses=_responses(guarded=bool(guards)), dependencies=guards
-    )
+    @app.get("/v1/models", responses=_responses(guarded=bool(guards)), dependencies=guards)
     async def models() -> Models:
         """List the models: the twin."""
         return Models(data=[model()])
@@ -136,7 +134,7 @@ def _add_api(app: FastAPI, service: Service, guards: list[Any]) -> None:
             message = "No such answer, or its trace is kept no more."
             raise ApiError(404, message, code="unknown_trace", param="trace_id") from None
         except TwinError as error:
-            raise ApiError(503, str(error), code="unavailable") from None
+            raise errors.unavailable(error, service.masker) from None
         service.metrics.feedback(body.rating)
         return FeedbackTaken(trace_id=body.trace_id, rating=body.rating)
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 from fastapi.responses import Response
 
 from llm_twin.errors import TwinError
-from llm_twin.masking import mask_text
 from llm_twin.service.answers import Writer, event
 from llm_twin.service.bodies import ChatRequest
-from llm_twin.service.errors import ApiError
+from llm_twin.service.errors import ApiError, unavailable
 from llm_twin.service.state import Service
 from llm_twin.twin import Answer, Done, Message, Token
 
@@ -142,9 +141,8 @@ class ChatResponse(Response):
         if isinstance(error, TimeoutError):
             log.warning("an answer took longer than service.answer_seconds")
             return ApiError(504, "The answer took too long.", code="timeout")
-        message = mask_text(str(error))
-        log.error("no answer: %s", message)
-        return ApiError(503, message, code="unavailable")
+        log.error("no answer: %s", error)
+        return unavailable(error, self._service.masker)
 
 
 class _Line:
@@ -172,9 +170,7 @@ class _Line:
             if not self._begun:
                 self._begun = True
                 headers = [*_STREAM_HEADERS.items(), *self._trace()]
-                await self._send(
-                    {"type": "http.response.start", "status": 200, "headers": headers}
-                )
+                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
                 data = begin + data
             await self._body(data, more=True)
 

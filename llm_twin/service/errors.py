@@ -1,7 +1,7 @@
 """Refusals in the shape that clients of OpenAI's API know."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -9,6 +9,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from llm_twin.masking import mask_text
+
+if TYPE_CHECKING:
+    from llm_twin.errors import TwinError
+    from llm_twin.masking import Masker
 
 _KINDS: Final[Mapping[int, str]] = {
     401: "authentication_error",
@@ -68,6 +72,12 @@ class ApiError(Exception):
         if self.status == 401:  # noqa: PLR2004 - what RFC 9110 asks of this status
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(self.body(), self.status, headers)
+
+
+def unavailable(error: "TwinError", masker: "Masker") -> ApiError:
+    """Tell that a part of the twin is missing, in its own words, which say what to do."""
+    message = masker.mask_text(str(error)).replace("\n", "; ")
+    return ApiError(503, f"{message[:1].upper()}{message[1:]}.", code="unavailable")
 
 
 def on_api_error(_request: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -253,6 +252,6 @@ def _internal() -> Response:
 
 def _where(error: BaseException) -> str:
     """Name an error's type and place, and nothing that it holds."""
-    frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:]]
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
     return f"{type(error).__name__} at {' > '.join(places)}"

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from llm_twin.values import Name, Names, Port, Secrets
+from llm_twin.values import Count, Name, Names, Port, Seconds, Secrets
 
 SHORTEST_KEY: Final = 16
 _RATE: Final = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
@@ -32,8 +32,7 @@ def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Seconds = Annotated[int, Field(ge=1, le=86_400)]
+Places = Annotated[int, Field(ge=0)]
 Rate = Annotated[str, AfterValidator(_rate)]
 Keys = Annotated[Secrets, AfterValidator(_long)]
 
@@ -77,8 +76,8 @@ class ServiceSettings(BaseModel, frozen=True):
     max_tokens: Count = 1024
     rate: Rate = "120/minute"
     concurrency: Count = 8
-    queue: Annotated[int, Field(ge=0, le=1_000_000)] = 32
-    queue_seconds: Seconds = 30
-    body_seconds: Seconds = 30
-    answer_seconds: Seconds = 300
-    drain_seconds: Seconds = 30
+    queue: Places = 32
+    queue_seconds: Seconds = 30.0
+    body_seconds: Seconds = 30.0
+    answer_seconds: Seconds = 300.0
+    drain_seconds: Seconds = 30.0

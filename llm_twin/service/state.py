@@ -8,6 +8,7 @@ from llm_twin.service.limits import Queue
 from llm_twin.service.metrics import Metrics
 
 if TYPE_CHECKING:
+    from llm_twin.masking import Masker
     from llm_twin.service.settings import ServiceSettings
     from llm_twin.tracing.tracer import Tracer
     from llm_twin.twin import Twin
@@ -21,6 +22,7 @@ class Service:
         settings: The service's settings.
         twin: What answers.
         tracer: What keeps a record of it.
+        masker: Takes secrets and personal data out of what is told or logged.
         queue: Whose turn it is.
         metrics: What Prometheus reads.
         created: When it started, in seconds since 1970; the model's age for OpenAI's clients.
@@ -30,6 +32,7 @@ class Service:
     settings: "ServiceSettings"
     twin: "Twin"
     tracer: "Tracer"
+    masker: "Masker"
     queue: Queue = field(init=False)
     metrics: Metrics = field(init=False)
     created: int = field(default_factory=lambda: int(time.time()))
@@ -37,9 +40,7 @@ class Service:
 
     def __post_init__(self) -> None:
         """Make what the settings describe."""
-        queue = Queue(
-            self.settings.concurrency, self.settings.queue, float(self.settings.queue_seconds)
-        )
+        queue = Queue(self.settings.concurrency, self.settings.queue, self.settings.queue_seconds)
         self.queue = queue
         self.metrics = Metrics(lambda: queue.running, lambda: queue.waiting)
 

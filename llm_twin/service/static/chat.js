@@ -103,7 +103,8 @@ function render(target, text, numbers) {
   let plain = [];
   let code = null;
   const flush = () => {
-    if (plain.length) nodes.push(...inline(plain.join("\n"), numbers));
+    const between = plain.join("\n").replace(/^\n+|\n+$/g, ""); // a block has a margin
+    if (between) nodes.push(...inline(between, numbers));
     plain = [];
   };
   for (const line of text.split("\n")) {
@@ -157,7 +158,7 @@ function showSources(article, citations) {
     item.querySelector(".mark").textContent = cited.number;
     item.querySelector(".title").textContent = cited.title || "Untitled";
     item.querySelector(".from").textContent = cited.source;
-    item.querySelector("blockquote").textContent = cited.quote;
+    render(item.querySelector("blockquote"), cited.quote, null);
     const address = safe(cited.url);
     if (address) {
       const link = item.querySelector("a");
@@ -202,6 +203,7 @@ function say(text) {
 async function ask(text) {
   page.welcome.hidden = true;
   page.new.disabled = false;
+  for (const open of page.log.querySelectorAll(".comment")) open.hidden = true;
   const asked = made("asked");
   asked.querySelector(".text").textContent = text;
   const article = made("answered");
@@ -214,6 +216,7 @@ async function ask(text) {
   try {
     await receive(text, article, state, own.signal);
     if (!state.whole) throw new Error("The answer broke off.");
+    if (!asked.isConnected) return;
     conversation.push({ role: "user", content: text }, { role: "assistant", content: state.text });
     finish(article, state);
   } catch (error) {
@@ -275,6 +278,7 @@ function finish(article, state) {
 }
 
 function broke(article, asked, text, state, error, stopped) {
+  if (!asked.isConnected) return; // a new chat was begun
   const follow = atEnd();
   if (state.text) {
     render(article.querySelector(".text"), state.text, null);
