@@ -136,7 +136,7 @@ class ChatResponse(Response):
     def _messages(self) -> tuple[Message, ...]:
         return self._asked.conversation()
 
-    def _told(self, error: Exception) -> ApiError:
+    def _told(self, error: TwinError | TimeoutError) -> ApiError:
         self._service.metrics.unfinished("failed")
         if isinstance(error, TimeoutError):
             log.warning("an answer took longer than service.answer_seconds")

@@ -80,14 +80,14 @@ def unavailable(error: "TwinError", masker: "Masker") -> ApiError:
     return ApiError(503, f"{message[:1].upper()}{message[1:]}.", code="unavailable")
 
 
-def on_api_error(_request: Request, error: Exception) -> JSONResponse:
+async def on_api_error(_request: Request, error: Exception) -> JSONResponse:
     """Answer with one of our own errors."""
     if not isinstance(error, ApiError):
         raise error
     return error.response()
 
 
-def on_http_error(_request: Request, error: Exception) -> JSONResponse:
+async def on_http_error(_request: Request, error: Exception) -> JSONResponse:
     """Answer with an error of the framework: no such path, no such method, no JSON."""
     if not isinstance(error, HTTPException):
         raise error
@@ -102,7 +102,7 @@ def on_http_error(_request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-def on_invalid(_request: Request, error: Exception) -> JSONResponse:
+async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
     """Answer to a body that is not what the API describes, without a word of what was sent."""
     if not isinstance(error, RequestValidationError):
         raise error

@@ -1,6 +1,7 @@
 """Runs the application until a signal comes, then lets answers in the making end."""
 
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ async def serve(
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=settings.drain_seconds,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
     server = Server(config, stopping)
     await server.serve(sockets=[bound])
