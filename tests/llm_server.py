@@ -46,6 +46,18 @@ class LlmServer:
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def reset(self, says: str) -> None:
+        """Answer properly, forget what was seen.
+
+        Args:
+            says: Every answer.
+        """
+        with self.lock:
+            self.says = lambda _messages: says
+            self.behaviour, self.pause = "answer", 0.0
+            self.asked.clear()
+            self.most = self.left = 0
+
     def wait_for(self, reached: Callable[["LlmServer"], bool], seconds: float = 20.0) -> None:
         """Wait until something holds.
 

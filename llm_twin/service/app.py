@@ -94,7 +94,7 @@ def _add_api(app: FastAPI, service: Service, guards: list[Any]) -> None:
         """Continue a conversation; the twin answers the last message."""
         _check(body, settings)
         if service.draining:
-            raise ApiError(503, "The service is stopping.", code="stopping", retry_after=5)
+            raise errors.STOPPING
         return ChatResponse(service, body)
 
     def model() -> Model:
@@ -149,7 +149,7 @@ def _add_health(app: FastAPI, service: Service, guards: list[Any]) -> None:
     async def readyz() -> dict[str, str]:
         """Say whether questions would be answered."""
         if service.draining:
-            raise ApiError(503, "The service is stopping.", code="stopping")
+            raise errors.STOPPING
         return {"status": "ready"}
 
     @app.get(

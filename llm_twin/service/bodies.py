@@ -7,7 +7,7 @@ with 422 and its name.
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from llm_twin.twin import Message
 
@@ -69,6 +69,12 @@ class TextFormat(BaseModel):
     type: Literal["text"]
 
 
+def _asks(messages: list[ChatMessage]) -> list[ChatMessage]:
+    if not any(message.role == "user" for message in messages):
+        raise ValueError("should hold a message of the role user")
+    return messages
+
+
 def _has_question(schema: dict[str, Any]) -> None:
     """Say in the JSON schema what `ChatRequest` checks: somebody asks something."""
     schema["properties"]["messages"]["contains"] = {
@@ -86,7 +92,7 @@ class ChatRequest(BaseModel):
     )
 
     model: str
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1), AfterValidator(_asks)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -119,12 +125,6 @@ class ChatRequest(BaseModel):
     tools: Annotated[list[str], Field(max_length=0)] | None = None
     tool_choice: Literal["none", "auto"] | None = None
     parallel_tool_calls: bool | None = None
-
-    @model_validator(mode="after")
-    def _asks(self) -> "ChatRequest":
-        if not any(message.role == "user" for message in self.messages):
-            raise ValueError("messages should hold one of the role user")
-        return self
 
     def conversation(self) -> tuple[Message, ...]:
         """Return the messages as the twin takes them."""

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from llm_twin.errors import TwinError
 from llm_twin.service.answers import Writer, event
 from llm_twin.service.bodies import ChatRequest
-from llm_twin.service.errors import ApiError, unavailable
+from llm_twin.service.errors import STOPPING, ApiError, unavailable
 from llm_twin.service.state import Service
 from llm_twin.twin import Answer, Done, Message, Token
 
@@ -52,16 +52,21 @@ class ChatResponse(Response):
         line = _Line(send)
         work = asyncio.create_task(self._work(line))
         left = asyncio.create_task(_left(receive))
+        stopped = False
         try:
             await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            left.cancel()
-            work.cancel()
-            await asyncio.wait({work, left})
-        if work.cancelled():
-            self._service.metrics.unfinished("left")
-        else:
+        except asyncio.CancelledError:
+            stopped = True  # the time for answers in the making is over
+        left.cancel()
+        work.cancel()
+        await asyncio.wait({work, left})
+        if not work.cancelled():
             work.result()
+        elif stopped:
+            self._service.metrics.unfinished("failed")
+            await line.refuse(STOPPING)
+        else:
+            self._service.metrics.unfinished("left")
 
     async def _work(self, line: "_Line") -> None:
         came = time.monotonic()
@@ -155,7 +160,7 @@ class _Line:
     def __init__(self, send: "Send") -> None:
         self.trace: str | None = None
         self._send = send
-        self._begun = False
+        self._begun = self._whole = False
         self._lock = asyncio.Lock()  # a beat may not come between a piece's beginning and end
         self._written = time.monotonic()
 
@@ -177,10 +182,12 @@ class _Line:
     async def end(self, data: bytes) -> None:
         """Send the last piece of a stream."""
         async with self._lock:
+            self._whole = True
             await self._body(data, more=False)
 
     async def whole(self, data: bytes) -> None:
         """Send an answer that is no stream."""
+        self._whole = True
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(data)).encode()),
@@ -191,6 +198,8 @@ class _Line:
 
     async def refuse(self, error: ApiError) -> None:
         """Tell of an error: by the status, or in the stream where that has begun."""
+        if self._whole:
+            return
         if self._begun:
             await self.end(event(_json(error)))
             return

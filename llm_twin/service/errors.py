@@ -74,6 +74,9 @@ class ApiError(Exception):
         return JSONResponse(self.body(), self.status, headers)
 
 
+STOPPING: Final = ApiError(503, "The service is stopping.", code="stopping", retry_after=5)
+
+
 def unavailable(error: "TwinError", masker: "Masker") -> ApiError:
     """Tell that a part of the twin is missing, in its own words, which say what to do."""
     message = masker.mask_text(str(error)).replace("\n", "; ")
