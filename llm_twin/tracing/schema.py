@@ -10,6 +10,8 @@ from llm_twin.errors import TwinError, UsageError
 
 BUSY_SECONDS: Final = 30.0
 """How long a connection waits for another one's commit."""
+LARGEST_LOG: Final = 16 * 1024 * 1024
+"""Bytes of the write-ahead log that stay on the disk after it was worked off."""
 
 # Entries are never changed: rewriting a row writes its whole body once more. What is still to be
 # delivered stands in a table of its own, and leaves it on delivery.
@@ -93,17 +95,17 @@ def problem(path: Path, error: sqlite3.Error) -> TwinError:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, lasting: bool) -> None:
-    for pragma in (
-        "auto_vacuum = INCREMENTAL",
-        "journal_mode = WAL",
-        f"synchronous = {'FULL' if lasting else 'NORMAL'}",
-        "secure_delete = ON",  # what is forgotten is gone from the file too
-        "journal_size_limit = 16777216",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    version = _version(connection)
+    if version == 0:
+        # Both are kept in the file; to set them again would wait for whoever writes.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
+    # What is forgotten is gone from the file too.
+    connection.execute("PRAGMA secure_delete = ON").fetchall()
+    connection.execute(f"PRAGMA journal_size_limit = {LARGEST_LOG}").fetchall()
     if sys.platform == "darwin" and lasting:
         connection.execute("PRAGMA fullfsync = ON")  # its fsync alone leaves data in the drive
-    version = _version(connection)
     if version > len(MIGRATIONS):
         raise UsageError(
             f"{path}: is of version {version}, and this llm-twin knows up to {len(MIGRATIONS)}; "

@@ -36,7 +36,8 @@ MEGABYTE: Final = 1_000_000
 CANCELLED: Final = "cancelled"
 """Tag of a request whose caller went away."""
 
-_inside: ContextVar[str | None] = ContextVar("span", default=None)
+# The trace and the span that the code at hand is in.
+_inside: ContextVar[tuple[str, str] | None] = ContextVar("span", default=None)
 
 
 class UnknownTraceError(RefusedError):
@@ -242,9 +243,10 @@ class Request:
     ) -> Iterator[Span]:
         """Open a step; it ends with the `with` block, and with its error where there is one."""
         step = record.new_step(name, self._now(), input)
-        step.kind, step.parent = kind, _inside.get()
+        trace, parent = _inside.get() or ("", None)
+        step.kind, step.parent = kind, parent if trace == self.trace_id else None
         self._spans.append(step)
-        token = _inside.set(step.id)
+        token = _inside.set((self.trace_id, step.id))
         try:
             yield Span(step, self._now)
         except BaseException as error:
@@ -256,7 +258,7 @@ class Request:
         finally:
             step.end = self._now()
             # A generator that is closed from elsewhere ends in another context.
-            if _inside.get() == step.id:
+            if _inside.get() == (self.trace_id, step.id):
                 _inside.reset(token)
 
     def finish(
