@@ -19,6 +19,10 @@ INTERRUPTED: Final = 130
 
 # A command, where it is, and what `--help` says of it: so that help imports none of them.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "ingest": (
+        "llm_twin.corpus.command:ingest",
+        "Take files, folders, archives and git repositories into the corpus.",
+    ),
     "serve": (
         "llm_twin.commands.serve:serve",
         "Serve the API and the chat page.",

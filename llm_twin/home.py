@@ -35,6 +35,7 @@ class Home:
             TwinError: The folder can't be made or read.
         """
         self.path = path
+        self._held: set[str] = set()
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._open(migrations)
@@ -70,6 +71,8 @@ class Home:
     def lock(self, name: str, wait: float = 0) -> Iterator[None]:
         """Hold a lock that one process at a time can have; the system frees it when we die.
 
+        Within the block the same `Home` may take it again.
+
         Args:
             name: What is locked, a word such as `ingest`.
             wait: Seconds to wait for another process that holds it.
@@ -77,13 +80,18 @@ class Home:
         Raises:
             TwinError: Another process holds it still.
         """
+        if name in self._held:
+            yield
+            return
         folder = self.path / "locks"
         folder.mkdir(mode=0o700, exist_ok=True)
         handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _acquire(handle, name, time.monotonic() + wait)
+            self._held.add(name)
             yield
         finally:
+            self._held.discard(name)
             os.close(handle)
 
     def _open(self, migrations: Sequence[Migration]) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from llm_twin.masking import KINDS, Kind
+
 NO_URL: Final = "should be a URL that starts with http:// or https://"
 HIGHEST_PORT: Final = 65535
 
@@ -64,6 +66,15 @@ def _split(value: object) -> object:
     return value
 
 
+def _kinds(value: object) -> tuple[Kind, ...]:
+    parts = _split(value)
+    if parts == ("none",):
+        return ()
+    if not isinstance(parts, tuple | list) or not set(parts) <= set(KINDS):
+        raise ValueError(f"should be some of {', '.join(KINDS)}, or none")
+    return tuple(kind for kind in KINDS if kind in parts)
+
+
 def _flag(value: object) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if isinstance(value, bool):
@@ -105,6 +116,7 @@ Name = Annotated[str, AfterValidator(_line)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_split)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[int, BeforeValidator(_count)]
 Price = Annotated[float, BeforeValidator(_amount)]

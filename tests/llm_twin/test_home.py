@@ -101,6 +101,18 @@ def test_lock_is_one_processs(tmp_path: Path) -> None:
             pass
 
 
+def test_lock_can_be_taken_again_within(tmp_path: Path) -> None:
+    """A step of a command takes the lock that the command holds; another `Home` does not."""
+    home = Home(tmp_path)
+    with home.lock("ingest"):
+        with home.lock("ingest"):
+            pass
+        with pytest.raises(TwinError, match="another ingest"), Home(tmp_path).lock("ingest"):
+            pass
+    with Home(tmp_path).lock("ingest"):
+        pass
+
+
 def test_file_is_written_whole(tmp_path: Path) -> None:
     """A file that is replaced leaves nothing beside it; one that can't be made leaves nothing."""
     write_whole(tmp_path / "file", b"one")

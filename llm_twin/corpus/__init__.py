@@ -1,0 +1,1 @@
+"""The corpus: the author's documents, read, cleaned, masked and kept."""
