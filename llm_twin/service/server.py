@@ -1,5 +1,6 @@
 """Runs the application until a signal comes, then lets answers in the making end."""
 
+import asyncio
 import contextlib
 import math
 import signal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _BACKLOG: Final = 512
+_LAST_WORDS: Final = 5.0  # seconds for answers that are broken off to be recorded
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -123,6 +125,8 @@ async def serve(
     )
     server = Server(config, stopping)
     await server.serve(sockets=[bound])
+    if broken_off := set(server.server_state.tasks):
+        await asyncio.wait(broken_off, timeout=_LAST_WORDS)
     return INTERRUPTED if signal.SIGINT in server.signals else 0
 
 
