@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
 SCORE: Final = "user_feedback"
 _VALUES: Final = {"up": 1.0, "down": 0.0}
+_EVENT: Final = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "type": "string",
+            "description": "A chat.completion.chunk, or an error object, as JSON; [DONE] at last.",
+        }
+    },
+}
 _MEANINGS: Final = {
     400: "The body is no JSON.",
     401: "No API key, or none that is known.",
@@ -42,6 +52,17 @@ _MEANINGS: Final = {
 }
 
 
+class _App(FastAPI):
+    """The framework's application, whose description names the only model."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        document = super().openapi()
+        asked = document["components"]["schemas"]["ChatRequest"]["properties"]
+        asked["model"]["enum"] = [self.state.service.settings.model]
+        return document
+
+
 def create_app(service: Service) -> FastAPI:
     """Make the application.
 
@@ -54,7 +75,7 @@ def create_app(service: Service) -> FastAPI:
     """
     settings = service.settings
     keys = keys_of(settings)
-    app = FastAPI(
+    app = _App(
         title="LLM twin",
         version=__version__,
         summary="Answers from its author's writing, with sources.",
@@ -62,6 +83,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         exception_handlers={
             ApiError: errors.on_api_error,
             HTTPException: errors.on_http_error,
@@ -97,6 +119,8 @@ def _add_api(app: FastAPI, service: Service, guards: list[Any]) -> None:
             raise errors.STOPPING
         return ChatResponse(service, body)
 
+    only = Path(json_schema_extra={"enum": [settings.model]})
+
     def model() -> Model:
         return Model(id=settings.model, created=service.created)
 
@@ -110,7 +134,7 @@ def _add_api(app: FastAPI, service: Service, guards: list[Any]) -> None:
         responses=_responses(404, 422, guarded=bool(guards)),
         dependencies=guards,
     )
-    async def one_model(name: Annotated[str, Path(min_length=1)]) -> Model:
+    async def one_model(name: Annotated[str, only]) -> Model:
         """Describe a model."""
         if name != settings.model:
             raise _no_model(settings)
@@ -197,4 +221,15 @@ def _responses(*statuses: int, guarded: bool) -> dict[int | str, dict[str, Any]]
 
 
 def _streamed() -> dict[str, Any]:
-    return {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    return {
+        "content": {"text/event-stream": {"schema": _EVENT}},
+        "headers": {
+            TRACE_HEADER: {"description": "The answer's trace.", "schema": {"type": "string"}}
+        },
+        "links": {
+            "feedback": {
+                "operationId": "feedback",
+                "requestBody": {"trace_id": f"$response.header.{TRACE_HEADER}"},
+            }
+        },
+    }

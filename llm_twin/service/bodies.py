@@ -7,7 +7,7 @@ with 422 and its name.
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from llm_twin.twin import Message
 
@@ -23,6 +23,21 @@ HINTS: Final = (
     "reasoning_effort",
     "verbosity",
 )
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 5.0 is as whole as 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _no_number(value: object) -> object:
+    """Python takes 0 for False, JSON does not."""
+    if type(value) is not bool:
+        raise ValueError("should be false")
+    return value
+
+
+_Tokens = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 _CHOSEN_BY_CALLERS: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
@@ -95,15 +110,15 @@ class ChatRequest(BaseModel):
     messages: Annotated[list[ChatMessage], Field(min_length=1), AfterValidator(_asks)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: _Tokens | None = None
+    max_completion_tokens: _Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
 
     # Hints that make no difference; the answer lists those that were given.
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, BeforeValidator(_whole)] | None = None
     stop: str | list[str] | None = None
     logit_bias: dict[str, float] | None = None
     reasoning_effort: str | None = None
@@ -118,8 +133,8 @@ class ChatRequest(BaseModel):
     service_tier: str | None = None
 
     # What would change the answer's shape is accepted only where it asks for the usual one.
-    n: Literal[1] | None = None
-    logprobs: Literal[False] | None = None
+    n: Annotated[int, Field(ge=1, le=1), BeforeValidator(_whole)] | None = None
+    logprobs: Annotated[Literal[False], BeforeValidator(_no_number)] | None = None
     response_format: TextFormat | None = None
     modalities: list[Literal["text"]] | None = None
     tools: Annotated[list[str], Field(max_length=0)] | None = None

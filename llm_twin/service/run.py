@@ -90,3 +90,5 @@ def _log(level: str, mask: "Masker") -> None:
     handler.setFormatter(_MaskedLines(mask))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("llm_twin").setLevel(level.upper())
+    # It warns of each piece that is written to a caller who has just left.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
