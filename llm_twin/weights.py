@@ -1,4 +1,4 @@
-"""Weights that an installed package carries: where they are, and whether they are the right ones."""
+"""Weights that an installed package carries: where they are, whether they are the right ones."""
 
 import hashlib
 import importlib.util

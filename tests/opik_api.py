@@ -94,6 +94,14 @@ class OpikApi:
             self.scores[score["id"], score["name"]] = score
         return 204, None
 
+    def _delete(self, body: Json) -> Reply:
+        for identity in body["ids"]:
+            _id(identity)
+            self.traces.pop(identity, None)
+        self.spans = {k: v for k, v in self.spans.items() if v["trace_id"] in self.traces}
+        self.scores = {k: v for k, v in self.scores.items() if k[0] in self.traces}
+        return 204, None
+
     def _search_traces(self, body: Json) -> Reply:
         return 200, [self._public(trace) for trace in _found(self.traces, body)]
 
@@ -138,6 +146,7 @@ class OpikApi:
         ("POST", "v1/private/traces/batch"): _traces,
         ("POST", "v1/private/spans/batch"): _spans,
         ("PUT", "v1/private/traces/feedback-scores"): _scores,
+        ("POST", "v1/private/traces/delete"): _delete,
         ("POST", "v1/private/traces/search"): _search_traces,
         ("POST", "v1/private/spans/search"): _search_spans,
         ("GET", "v1/private/traces/([0-9a-f-]+)"): _trace,
@@ -188,7 +197,7 @@ def _found(kept: Mapping[str, Json], body: Json) -> list[Json]:
 def _matches(item: Json, condition: Json) -> bool:
     if condition["operator"] != "=":
         raise ValueError(f"operator {condition['operator']}")
-    return str(item.get(condition["field"])) == condition["value"]
+    return str(item.get(condition["field"])) == str(condition["value"])
 
 
 def _between(time: str, start: str | None, end: str | None) -> bool:

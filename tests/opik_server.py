@@ -13,9 +13,10 @@ from tests.opik_api import OpikApi
 if TYPE_CHECKING:
     import socket
 
-Mode = Literal["ok", "hang", "half", "cut", "garbage", "page"] | int
-"""How it answers: as it should, never, with half an answer after it took the records, with nothing
-in the middle of a request, with what is no HTTP, with a web page, or with a status."""
+Mode = Literal["ok", "hang", "late", "half", "cut", "garbage", "page"] | int
+"""How it answers: as it should; never; never, after it took the records; with half an answer, after
+it took them; with nothing, in the middle of a request; with what is no HTTP; with a web page; with
+a status."""
 
 SMALLEST_GZIP: Final = 256
 
@@ -134,13 +135,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(10)
             self.close_connection = True
             return
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # the client died
+            self.close_connection = True
+            return
         if mode == "hang":
             opik.gone.wait()
             self.close_connection = True
             return
         status, answer = self._answer(mode, raw)
-        if mode == "garbage":
+        if mode == "late":
+            opik.gone.wait()
+            self.close_connection = True
+        elif mode == "garbage":
             self.wfile.write(b"\x16\x03\x01\x00\x02\xff\xfe no HTTP at all\r\n\r\n")
             self.close_connection = True
         elif mode == "half":

@@ -12,6 +12,7 @@ VERSION: Final = 1
 """Goes up where a document may come out differently, so that a corpus is read anew."""
 
 _LONGEST_TITLE: Final = 300
+_SECONDS: Final = re.compile(r"\d{9,13}(?:\.\d{1,9})?")
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 # Control characters, and what makes text invisible or turns it round: orders to a model are hidden
 # with it. Joiners stay, as scripts and emoji need them.
@@ -74,22 +75,18 @@ def iso_date(value: object) -> str | None:
         value: A date, seconds or milliseconds since 1970, or a text in ISO 8601 or as in mail
             (RFC 5322).
     """
-    if isinstance(value, bool) or value is None:
-        return None
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, int | float):
-        return _from_seconds(float(value))
     text = str(value).strip()
-    for read in (_from_iso, _from_mail):
-        if found := read(text):
-            return found
-    return None
+    return _from_seconds(text) or _from_iso(text) or _from_mail(text)
 
 
-def _from_seconds(seconds: float) -> str | None:
+def _from_seconds(text: str) -> str | None:
+    if not _SECONDS.fullmatch(text):
+        return None
+    seconds = float(text)
     seconds = seconds / 1000 if abs(seconds) > _LATEST else seconds
     if not 0 < seconds < _LATEST:
         return None

@@ -7,7 +7,7 @@ after the other, so that no arithmetic is spent on padding; attention alone runs
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from llm_twin.weights import Weights, checked
@@ -38,6 +38,21 @@ DIMENSIONS: Final = 384
 LONGEST: Final = 256  # tokens; the model saw none longer
 PACKED: Final = 2048  # tokens that go through a layer at once: more need memory and save no time
 EPSILON: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What the model makes of each token of a text, the two that enclose it left out.
+
+    Attributes:
+        vectors: One row of unit length for each token, float32 of shape (tokens, 384).
+        spans: Where each token stands in the text: the first character, and the one after the last.
+        words: The number of the word that each token belongs to.
+    """
+
+    vectors: Floats
+    spans: Sequence[tuple[int, int]]
+    words: Sequence[int]
 
 
 class MiniLM:
@@ -82,21 +97,37 @@ class MiniLM:
         import numpy as np
 
         vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
-        for place, states in self._states(texts):
+        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        for place, states in self._through(encoded):
             mean = states.mean(axis=0)
             vectors[place] = mean / max(float(np.linalg.norm(mean)), EPSILON)
         return vectors
 
-    def _states(self, texts: Sequence[str]) -> list[tuple[int, Floats]]:
+    def states(self, texts: Sequence[str]) -> list[States]:
+        """Read texts token by token; what is beyond `LONGEST` tokens is left out."""
+        import numpy as np
+
+        encodings = self._tokenizer.encode_batch(list(texts))
+        found = dict(self._through([encoding.ids for encoding in encodings]))
+        read = []
+        for place, encoding in enumerate(encodings):
+            vectors = found[place][1:-1]
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            spans = encoding.offsets[1:-1]
+            words = [word for word in encoding.word_ids if word is not None]
+            read.append(States(vectors / np.maximum(lengths, EPSILON), spans, words))
+        return read
+
+    def _through(self, encoded: Sequence[Sequence[int]]) -> list[tuple[int, Floats]]:
         """The last layer's states of each text, shape (tokens, 384), with the text's place."""
         import numpy as np
 
-        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         found: list[tuple[int, Floats]] = []
         # Texts of like length go together, so that every pack is about as full as it may be.
-        order = sorted(range(len(texts)), key=lambda place: len(encoded[place]))
+        order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
         while order:
-            pack, total = [], 0
+            pack: list[int] = []
+            total = 0
             while order and (not pack or total + len(encoded[order[-1]]) <= PACKED):
                 total += len(encoded[order[-1]])
                 pack.append(order.pop())
@@ -166,7 +197,7 @@ class MiniLM:
 
     @staticmethod
     def _gelu(values: Floats) -> Floats:
-        from scipy.special import erf
+        from scipy.special import erf  # type: ignore[import-untyped] # it has no types
 
         result: Floats = values * 0.5 * (1.0 + erf(values * 0.5**0.5))
         return result

@@ -1,6 +1,6 @@
 """The masker of traces: it knows the settings' secrets, and remembers texts that come again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,7 @@ class RememberingMasker(Masker):
     A prompt is made of passages that stand in the trace already, and in the traces before it.
     """
 
-    def __init__(self, known: Iterator[str]) -> None:
+    def __init__(self, known: Iterable[str]) -> None:
         super().__init__(known)
         self._remembered = lru_cache(REMEMBERED)(super().mask_text)
 

@@ -4,9 +4,11 @@ What a server has goes first. What no server has goes only where a limit leaves 
 is counted as undelivered; with `refuse` it stays, and new requests are refused instead.
 """
 
+import json
 import math
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +23,7 @@ BATCH: Final = 256
 """Entries removed, or pages given back, in one transaction: requests wait for no more."""
 TOO_OLD: Final = "tracing.max_days"
 TOO_LARGE: Final = "tracing.max_megabytes"
+FORGOTTEN: Final = "forgotten"
 DAY: Final = 86400.0
 
 # The first rows are the oldest, so that nobody has to look at all of them.
@@ -31,6 +34,7 @@ _DELIVERED: Final = (
     "SELECT seq FROM entries e WHERE time < :before "
     "AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.seq = e.seq) ORDER BY seq LIMIT :batch"
 )
+_OF_TRACE: Final = "SELECT seq FROM entries WHERE trace = :trace"
 _ANY: Final = "SELECT seq FROM entries ORDER BY seq LIMIT :batch"
 
 
@@ -51,6 +55,19 @@ class Limits:
     bytes: int
     seconds: float
     refuse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was forgotten.
+
+    Attributes:
+        traces: How many traces.
+        delivered: Ids of those that a server has; they have to be deleted there too.
+    """
+
+    traces: int
+    delivered: tuple[str, ...]
 
 
 def enforce(spool: Spool, limits: Limits) -> int:
@@ -88,18 +105,54 @@ def admit(spool: Spool, limits: Limits) -> None:
         )
 
 
+def forget(spool: Spool, terms: Iterable[str]) -> Forgotten:
+    """Remove each trace in which one of the terms stands, with its scores, in whatever case.
+
+    Args:
+        spool: Where.
+        terms: Texts such as a document's id or a person's name. The spool holds masked texts, so
+            an e-mail address or a phone number is found nowhere.
+
+    Raises:
+        TwinError: The spool can't be read or written.
+    """
+    looked_for = [_written(term) for term in terms if term.strip()]
+    traces = {
+        entry.trace
+        for entry in spool.walk(scores=True)
+        if any(term in entry.body.casefold() for term in looked_for)
+    }
+    delivered = [trace for trace in sorted(traces) if not _waits(spool, trace)]
+    for trace in traces:
+        _drop(spool, FORGOTTEN, _OF_TRACE, trace=trace)
+    while traces and _give_back(spool):
+        pass
+    return Forgotten(len(traces), tuple(delivered))
+
+
+def _written(term: str) -> str:
+    """A text as it stands in a body."""
+    return json.dumps(term.strip(), ensure_ascii=False)[1:-1].casefold()
+
+
+def _waits(spool: Spool, trace: str) -> bool:
+    query = "SELECT 1 FROM outbox JOIN entries USING (seq) WHERE trace = ? AND kind = 'trace'"
+    with spool.reading() as connection:
+        return connection.execute(query, (trace,)).fetchone() is not None
+
+
 def _shrink(spool: Spool, limits: Limits) -> int:
     taken = _drop(spool, TOO_LARGE, _DELIVERED)
     return taken if taken or limits.refuse else _drop(spool, TOO_LARGE, _ANY)
 
 
-def _drop(spool: Spool, reason: str, chosen: str, before: float = math.inf) -> int:
+def _drop(spool: Spool, reason: str, chosen: str, before: float = math.inf, trace: str = "") -> int:
     """Remove the entries that a query names, and count them; return how many."""
     now = time.time()
     with spool.writing() as connection:
         connection.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (seq INTEGER PRIMARY KEY)")
         connection.execute("DELETE FROM temp.chosen")
-        values = {"batch": BATCH, "before": before}
+        values = {"batch": BATCH, "before": before, "trace": trace}
         connection.execute(f"INSERT INTO temp.chosen {chosen}", values)
         removed, traces, oldest, newest = connection.execute(
             "SELECT count(*), count(CASE WHEN kind = 'trace' THEN 1 END), min(time), max(time) "

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 LONGEST_REASON: Final = 200
 LONGEST_WAIT: Final = 3600.0
+DELETED_AT_ONCE: Final = 500
 TOO_LARGE: Final = 413
 NO_KEY: Final = frozenset({401, 403})
 NOT_FOUND: Final = 404
@@ -130,6 +131,16 @@ class Server:
                 self.api.spans.create_spans(spans=steps)
             if marks:
                 self.api.traces.score_batch_of_traces(scores=marks)
+
+    def delete(self, traces: Sequence[str]) -> None:
+        """Delete traces and what belongs to them; those that it doesn't have are no error.
+
+        Raises:
+            TwinError: The server doesn't do so.
+        """
+        with self.asking():
+            for start in range(0, len(traces), DELETED_AT_ONCE):
+                self.api.traces.delete_traces(ids=traces[start : start + DELETED_AT_ONCE])
 
     @contextmanager
     def asking(self) -> Iterator[None]:

@@ -129,6 +129,7 @@ class Spool:
         since: float | None = None,
         until: float | None = None,
         failed: bool = False,
+        scores: bool = False,
     ) -> Iterator[Stored]:
         """Every trace in the order of the commits, a page at a time.
 
@@ -137,15 +138,16 @@ class Spool:
             since: Only those that began at this time or later, in seconds since 1970.
             until: Only those that began before this time.
             failed: Only those that ended with an error.
+            scores: The scores too, each at its place.
         """
         sign, order, at = ("<", "DESC", 1 << 62) if newest_first else (">", "ASC", -1)
         while True:
             with self.reading() as connection:
                 rows = connection.execute(
-                    f"SELECT {COLUMNS} FROM entries e WHERE e.kind = 'trace' AND e.seq {sign} ? "  # noqa: S608 - constants
-                    "AND e.time >= ? AND e.time < ? AND e.failed >= ? "
+                    f"SELECT {COLUMNS} FROM entries e WHERE e.seq {sign} ? "  # noqa: S608 - constants
+                    "AND (e.kind = 'trace' OR ?) AND e.time >= ? AND e.time < ? AND e.failed >= ? "
                     f"ORDER BY e.seq {order} LIMIT {PAGE}",
-                    (at, since or 0, until or 1e18, failed),
+                    (at, scores, since or 0, until or 1e18, failed),
                 ).fetchall()
             yield from map(stored, rows)
             if len(rows) < PAGE:

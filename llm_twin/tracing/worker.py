@@ -67,6 +67,11 @@ class Worker:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """The process's id, None where none was started."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Start the process."""
         process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """Reads Markdown and plain text."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -62,7 +63,7 @@ def _parted(text: str) -> tuple[Mapping[str, Any], str]:
     try:
         metadata, body = frontmatter.parse(text)
     except (YAMLError, ValueError, RecursionError):
-        return {}, text
+        return {}, re.sub(r"\A---\n.*?\n---[ \t]*(?:\n|\Z)", "", text, flags=re.DOTALL)
     return metadata, body
 
 

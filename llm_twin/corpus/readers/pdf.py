@@ -3,7 +3,7 @@
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_twin.corpus.document import Item, NotTakenError, Skip
@@ -30,7 +30,8 @@ def read_pdf(data: bytes, name: str, rules: CorpusSettings) -> Iterator[Item | S
         if len(reader.pages) > _MOST_PAGES:
             raise NotTakenError(f"has more than {_MOST_PAGES} pages; split it")
         pages = [page.extract_text().splitlines() for page in reader.pages]
-        item = _item(reader, _without_furniture(pages))
+        headings = _outline(reader)
+        item = _item(reader, _without_furniture(pages, headings), headings)
     except DependencyError:
         raise NotTakenError("is encrypted; save it without a password") from None
     except (PyPdfError, PdfReadError) as error:
@@ -43,8 +44,9 @@ def read_pdf(data: bytes, name: str, rules: CorpusSettings) -> Iterator[Item | S
     yield item
 
 
-def _item(reader: "PdfReader", pages: Sequence[list[str]]) -> Item:
-    headings = _outline(reader)
+def _item(
+    reader: "PdfReader", pages: Sequence[list[str]], headings: Mapping[tuple[int, str], int]
+) -> Item:
     lines = []
     for number, page in enumerate(pages):
         for line in page:
@@ -79,23 +81,24 @@ def _outline(reader: "PdfReader") -> dict[tuple[int, str], int]:
     return found
 
 
-def _without_furniture(pages: list[list[str]]) -> list[list[str]]:
+def _without_furniture(
+    pages: Sequence[list[str]], headings: Mapping[tuple[int, str], int]
+) -> list[list[str]]:
     """Leave out lines that stand at the edge of more than half of the pages, and page numbers."""
     edges: Counter[str] = Counter()
     for page in pages:
         edges.update({_shape(line) for line in page[:_EDGE] + page[-_EDGE:]})
     often = len(pages) / 2 if len(pages) >= _FEWEST_PAGES else len(pages) + 1
-    kept = []
-    for page in pages:
-        last = len(page) - _EDGE
-        kept.append(
-            [
-                line
-                for place, line in enumerate(page)
-                if _EDGE <= place < last or not (edges[_shape(line)] > often or _is_number(line))
-            ]
-        )
-    return kept
+
+    def stays(number: int, place: int, line: str) -> bool:
+        inside = _EDGE <= place < len(pages[number]) - _EDGE
+        furniture = edges[_shape(line)] > often or _is_number(line)
+        return inside or not furniture or (number, _even(line)) in headings
+
+    return [
+        [line for place, line in enumerate(page) if stays(number, place, line)]
+        for number, page in enumerate(pages)
+    ]
 
 
 def _shape(line: str) -> str:

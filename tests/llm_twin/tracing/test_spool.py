@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,16 +67,18 @@ def test_threads_and_processes_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     spool = Spool(path)
 
-    threads = [
-        threading.Thread(target=lambda n=n: [spool.append([entry(f"{n}-{i}")]) for i in range(50)])
-        for n in range(4)
-    ]
+    def append(number: int) -> None:
+        for i in range(50):
+            spool.append([entry(f"{number}-{i}")])
+
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=write, args=(path, n, 50)) for n in (4, 5)]
-    for worker in [*threads, *processes]:
-        worker.start()
-    for worker in [*threads, *processes]:
-        worker.join()
+    for process in processes:
+        process.start()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(append, range(4)))
+    for process in processes:
+        process.join()
     found = sorted(e.trace for e in spool.walk())
     assert found == sorted(f"{n}-{i}" for n in range(6) for i in range(50))
     assert spool.status().waiting == 300
@@ -166,7 +169,7 @@ def test_damaged_file_says_what_to_do(tmp_path: Path) -> None:
     """A file that is no database ends with one line that names the way out."""
     path = tmp_path / "spool.db"
     path.write_bytes(b"no database at all, but long enough to have a header" * 100)
-    with pytest.raises(TwinError, match="is damaged.*`llm-twin restore`") as caught:
+    with pytest.raises(TwinError, match=r"is damaged.*`llm-twin restore`") as caught:
         Spool(path)
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)

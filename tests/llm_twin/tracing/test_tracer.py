@@ -6,20 +6,22 @@ import threading
 import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
 
 from llm_twin.errors import TwinError
 from llm_twin.home import Home
-from llm_twin.observing import Observer
 from llm_twin.settings import EndpointSettings, OpikSettings, Settings, TracingSettings
 from llm_twin.tracing.prices import Prices
 from llm_twin.tracing.retention import FullError
 from llm_twin.tracing.tracer import Request, Tracer, UnknownTraceError
 from llm_twin.twin import Answer
 from tests.llm_twin.tracing.conftest import Ask, whole_request
+
+if TYPE_CHECKING:
+    from llm_twin.observing import Observer
 
 
 def recorded(tracer: Tracer, request: Request) -> dict[str, Any]:
