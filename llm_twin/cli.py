@@ -19,9 +19,21 @@ INTERRUPTED: Final = 130
 
 # A command, where it is, and what `--help` says of it: so that help imports none of them.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "backup": (
+        "llm_twin.corpus.command:backup",
+        "Write corpus, index and traces to a file.",
+    ),
+    "forget": (
+        "llm_twin.corpus.command:forget",
+        "Erase a document or a person from corpus, index and traces.",
+    ),
     "ingest": (
         "llm_twin.corpus.command:ingest",
         "Take files, folders, archives and git repositories into the corpus.",
+    ),
+    "restore": (
+        "llm_twin.corpus.command:restore",
+        "Bring back what a backup holds.",
     ),
     "serve": (
         "llm_twin.commands.serve:serve",

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +12,8 @@ from typing import Final
 from llm_twin.errors import TwinError, UsageError
 
 VERSION_FILE: Final = "VERSION"
+RESTORED: Final = "restored"
+"""A folder with parts of a backup that are whole and have to take their places."""
 _TRIED_EVERY: Final = 0.05  # seconds
 
 Migration = Callable[[Path], None]
@@ -18,6 +21,9 @@ Migration = Callable[[Path], None]
 
 MIGRATIONS: Final[Sequence[Migration]] = ()
 """What leads from version 1 to 2, from 2 to 3, and so on."""
+
+NEWEST: Final = len(MIGRATIONS) + 1
+"""The version of the state folders that this code makes."""
 
 
 class Home:
@@ -96,6 +102,9 @@ class Home:
 
     def _open(self, migrations: Sequence[Migration]) -> None:
         newest = len(migrations) + 1
+        if (self.path / RESTORED).is_dir():
+            with self.lock("restore", wait=60):
+                finish_restore(self.path)
         version = self._version()
         if version is None:
             # Another process may be about to write the version.
@@ -125,12 +134,34 @@ class Home:
             return None
         except ValueError:
             raise UsageError(
-                f"{self.path / VERSION_FILE}: holds no version; restore a backup with "
-                "`llm-twin restore`, or set LLM_TWIN_HOME to another folder"
+                f"{self.path / VERSION_FILE}: holds no version; set LLM_TWIN_HOME to another "
+                "folder and bring a backup back there with `llm-twin restore`"
             ) from None
 
     def _write(self, version: int) -> None:
         write_whole(self.path / VERSION_FILE, f"{version}\n".encode())
+
+
+def finish_restore(path: Path) -> None:
+    """Put the parts of a backup in their places; after an interruption it goes on where it was.
+
+    Raises:
+        OSError: A part can't be moved.
+    """
+    parts = path / RESTORED
+    if not parts.is_dir():
+        return
+    # What the backup holds, with the journals of databases that are replaced. The version is last.
+    for part in sorted(parts.iterdir(), key=lambda part: part.name == VERSION_FILE):
+        old = path / part.name
+        if old.is_dir():
+            shutil.rmtree(old)
+        for journal in ("-wal", "-shm"):
+            old.with_name(f"{old.name}{journal}").unlink(missing_ok=True)
+        part.replace(old)
+        sync_folder(path)
+    parts.rmdir()
+    sync_folder(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -13,15 +13,15 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from platformdirs import user_data_dir
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.errors import DEBUG_VARIABLE, UsageError
-from llm_twin.masking import KINDS
 from llm_twin.service.settings import ServiceSettings
-from llm_twin.values import Count, Flag, Folder, Kinds, Name, Names, Price, Seconds, Secret, Url
+from llm_twin.values import Count, Folder, Name, Price, Seconds, Secret, Url
 
 PREFIX: Final = "LLM_TWIN_"
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
@@ -78,41 +78,6 @@ class ZenmlSettings(BaseModel, frozen=True):
 
     store_url: Url | None = None
     store_api_key: Secret | None = None
-
-
-class CorpusSettings(BaseModel, frozen=True):
-    """What `llm-twin ingest` takes; fields are those of JSON exports, the first one counts.
-
-    Attributes:
-        authors: Names or e-mail addresses of whose documents and commits are taken; empty: every
-            document, and the commits of git's `user.email`.
-        mask: What is masked on the way in.
-        drafts: Whether unpublished posts are taken.
-        near_duplicates: Share of three-word sequences that two documents have in common, from
-            which on the shorter one is left out; 1 keeps all but exact ones.
-        max_file_mb: Files above it are skipped, and an archive may unpack to ten times as much.
-        max_seconds: How long one document may take to be read.
-    """
-
-    authors: Names = ()
-    mask: Kinds = KINDS
-    drafts: Flag = False
-    near_duplicates: Annotated[float, Field(ge=0.5, le=1)] = 0.85
-    max_file_mb: Annotated[int, Field(ge=1, le=2000)] = 100
-    max_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
-    text_fields: Names = (
-        "text",
-        "content",
-        "body",
-        "body_html",
-        "body_markdown",
-        "html",
-        "message",
-    )
-    title_fields: Names = ("title", "name", "subject", "headline")
-    author_fields: Names = ("author", "author_name", "by", "creator")
-    date_fields: Names = ("date", "published_at", "created_at", "post_date", "timestamp", "created")
-    url_fields: Names = ("url", "link", "canonical_url", "permalink")
 
 
 class Settings(BaseModel, frozen=True):
@@ -293,20 +258,9 @@ def _shown(settings: Settings, name: str) -> str | bool | float | None:
     for part in name.split("."):
         value = getattr(value, part)
     if isinstance(value, tuple):
-        return ", ".join(MASK if isinstance(item, SecretStr) else str(item) for item in value)
+        return (
+            ", ".join(MASK if isinstance(item, SecretStr) else str(item) for item in value) or None
+        )
     if isinstance(value, SecretStr):
         return MASK
     return value if isinstance(value, int | float | None) else str(value)
-
-
-def known_secrets(settings: BaseModel) -> list[str]:
-    """Return the values of all secrets that are set, to be masked wherever they turn up."""
-    found: list[str] = []
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, BaseModel):
-            found += known_secrets(value)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, SecretStr):
-                found.append(item.get_secret_value())
-    return found

@@ -1,11 +1,12 @@
 """What the values of settings may be; each message says what is allowed and shows no value."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr
 
 from llm_twin.masking import KINDS, Kind
 
@@ -92,6 +93,13 @@ def _count(value: object) -> int:
     return value
 
 
+def _share(value: object) -> float:
+    number = _amount(value)
+    if number > 1:
+        raise ValueError("should be a number from 0 to 1")
+    return number
+
+
 def _amount(value: object) -> float:
     try:
         number = float(value) if isinstance(value, str | int | float) else math.nan
@@ -119,5 +127,18 @@ Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
 Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[int, BeforeValidator(_count)]
+Share = Annotated[float, BeforeValidator(_share)]
 Price = Annotated[float, BeforeValidator(_amount)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+
+def secrets_in(value: object) -> Iterator[str]:
+    """Yield the values of all secrets that are set, to be masked wherever they turn up."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from secrets_in(item)

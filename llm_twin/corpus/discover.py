@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from llm_twin.corpus.document import NotTakenError
 from llm_twin.corpus.readers import FORMATS
 from llm_twin.corpus.readers.repository import is_bare, is_repository, stamp_of
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.errors import UsageError
-from llm_twin.settings import CorpusSettings
 
 if TYPE_CHECKING:
     from dulwich.ignore import IgnoreFilterManager

@@ -14,10 +14,12 @@ from llm_twin.corpus.document import Entry, Skip
 from llm_twin.corpus.forgotten import Veil
 from llm_twin.corpus.prepare import Preparer
 from llm_twin.corpus.report import Report
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.corpus.store import Corpus
 from llm_twin.corpus.worker import Reading
 from llm_twin.progress import Progress
-from llm_twin.settings import CorpusSettings, Settings, known_secrets
+from llm_twin.settings import Settings
+from llm_twin.values import secrets_in
 
 # What changes how a document comes out; limits and duplicates don't.
 _RULES: Final = {"max_file_mb", "max_seconds", "near_duplicates"}
@@ -54,7 +56,7 @@ def ingest(paths: Sequence[Path], corpus: Corpus, settings: Settings, progress: 
     touched = [unit for _, unit in sorted(found.units.items()) if _moved(unit, known, reader)]
     report.unchanged = len(found.units) - len(touched)
     if touched or gone or corpus.meta("near_duplicates") != str(rules.near_duplicates):
-        preparer = Preparer.of(rules, known_secrets(settings), veil_of(corpus))
+        preparer = Preparer.of(rules, list(secrets_in(settings)), veil_of(corpus))
         with corpus.writing() as db, Reading(preparer) as reading:
             _remove(db, gone, report, found)
             progress.begin("reading", len(touched))

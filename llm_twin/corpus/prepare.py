@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from llm_twin.corpus import cleaning, dedupe
 from llm_twin.corpus.document import Document, Entry, Item, Skip, identity
 from llm_twin.corpus.forgotten import Veil
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.masking import E_MAIL, Masker
-from llm_twin.settings import CorpusSettings
 
 _LONGEST: int = 5_000_000  # characters of a document
 

@@ -150,6 +150,21 @@ class Corpus:
                     self.db.execute("ROLLBACK")
                 raise
 
+    def scrub(self) -> None:
+        """Leave nothing of what was deleted in the files, as far as other readers let us."""
+        checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
+        with guarded(self._path):
+            for statement in (checkpoint, "VACUUM", checkpoint):
+                self.db.execute(statement).fetchall()
+
+    def erased(self) -> dict[str, str]:
+        """Return the ids of documents that were forgotten, and when (ISO 8601).
+
+        Whatever was made from one of them, such as an adapter, may not be used any more.
+        """
+        with guarded(self._path):
+            return dict(self.db.execute("SELECT document, at FROM erased").fetchall())
+
     def _seal(self) -> None:
         self.db.execute("DELETE FROM contents WHERE id NOT IN (SELECT document FROM entries)")
         rows = self.db.execute(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
     from llm_twin.corpus.prepare import Preparer
-    from llm_twin.settings import CorpusSettings
+    from llm_twin.corpus.rules import CorpusSettings
 
 _MEMORY: Final = 4 << 30  # bytes
 _TO_END: Final = 10  # seconds

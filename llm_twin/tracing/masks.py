@@ -1,12 +1,11 @@
 """The masker of traces: it knows the settings' secrets, and remembers texts that come again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, SecretStr
-
 from llm_twin.masking import Masker
+from llm_twin.values import secrets_in
 
 if TYPE_CHECKING:
     from llm_twin.settings import Settings
@@ -43,15 +42,4 @@ class RememberingMasker(Masker):
 
 def masker(settings: "Settings") -> Masker:
     """Return a masker that knows every secret of the settings."""
-    return RememberingMasker(_secrets(settings))
-
-
-def _secrets(value: object) -> Iterator[str]:
-    if isinstance(value, SecretStr):
-        yield value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _secrets(getattr(value, name))
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _secrets(item)
+    return RememberingMasker(secrets_in(settings))

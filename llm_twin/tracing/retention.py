@@ -6,6 +6,7 @@ is counted as undelivered; with `refuse` it stays, and new requests are refused 
 
 import json
 import math
+import re
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -110,17 +111,17 @@ def forget(spool: Spool, terms: Iterable[str]) -> Forgotten:
 
     Args:
         spool: Where.
-        terms: Texts such as a document's id or a person's name. The spool holds masked texts, so
-            an e-mail address or a phone number is found nowhere.
+        terms: Texts such as a document's id or a person's name; `ada` is not found in `adapter`.
+            The spool holds masked texts, so an e-mail address or a phone number is found nowhere.
 
     Raises:
         TwinError: The spool can't be read or written.
     """
-    looked_for = [_written(term) for term in terms if term.strip()]
+    words = "|".join(re.escape(_written(term)) for term in terms if term.strip())
+    # In JSON a line end is a letter.
+    looked_for = re.compile(rf"(?:(?<!\w)|(?<=\\[nrt]))(?:{words or '(?!)'})(?!\w)")
     traces = {
-        entry.trace
-        for entry in spool.walk(scores=True)
-        if any(term in entry.body.casefold() for term in looked_for)
+        entry.trace for entry in spool.walk(scores=True) if looked_for.search(entry.body.casefold())
     }
     delivered = [trace for trace in sorted(traces) if not _waits(spool, trace)]
     for trace in traces:

@@ -9,6 +9,9 @@ from llm_twin.settings import MASK, Loaded, SettingsError, load
 
 PLAIN = [
     *("HOME", "LOG_LEVEL"),
+    *("CORPUS_AUTHORS", "CORPUS_MASK", "CORPUS_DRAFTS", "CORPUS_NEAR_DUPLICATES"),
+    *("CORPUS_MAX_FILE_MB", "CORPUS_MAX_SECONDS", "CORPUS_TEXT_FIELDS", "CORPUS_TITLE_FIELDS"),
+    *("CORPUS_AUTHOR_FIELDS", "CORPUS_DATE_FIELDS", "CORPUS_URL_FIELDS"),
     *("SERVICE_HOST", "SERVICE_PORT"),
     *("MODEL_URL", "MODEL_NAME"),
     *("EMBEDDINGS_URL", "EMBEDDINGS_NAME"),
@@ -25,6 +28,8 @@ SECRETS = [
 ]
 # What a test can't derive from a setting's name, because not every text is allowed.
 VALUES = {"SERVICE_PORT": "81", "LOG_LEVEL": "error", "HOME": "/data"}
+VALUES |= {"CORPUS_MASK": "key", "CORPUS_DRAFTS": "True", "CORPUS_NEAR_DUPLICATES": "0.5"}
+VALUES |= {"CORPUS_MAX_FILE_MB": "3", "CORPUS_MAX_SECONDS": "4"}
 
 
 @pytest.fixture(autouse=True)
@@ -271,3 +276,18 @@ def test_dotenv_that_is_refused(workdir: Path, content: bytes, problem: str, can
     assert message.startswith(f".env: {problem}")
     assert canary not in message
     assert "\n" not in message
+
+
+def test_lists_have_commas_in_variables(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list is a text with commas in a variable and an array in the file; `none` masks nothing."""
+    monkeypatch.setenv("LLM_TWIN_CORPUS_AUTHORS", "Ada Lovelace, ada@example.com,")
+    monkeypatch.setenv("LLM_TWIN_CORPUS_MASK", "none")
+    (workdir / "llm-twin.toml").write_text("[corpus]\ntext_fields = ['a', 'b.c']\n")
+    loaded = load()
+    assert loaded.settings.corpus.authors == ("Ada Lovelace", "ada@example.com")
+    assert loaded.settings.corpus.mask == ()
+    assert shown(loaded)["corpus.text_fields"] == ("a, b.c", "llm-twin.toml")
+    monkeypatch.setenv("LLM_TWIN_CORPUS_MASK", "phone,e-mail")
+    assert load().settings.corpus.mask == ("e-mail", "phone")
+    monkeypatch.setenv("LLM_TWIN_CORPUS_MASK", "phone,mail")
+    assert refused() == "LLM_TWIN_CORPUS_MASK: should be some of e-mail, phone, key, or none"

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Final
 
 from llm_twin.corpus.document import Item, Skip
-from llm_twin.settings import CorpusSettings
+from llm_twin.corpus.rules import CorpusSettings
 
 Reader = Callable[[bytes, str, CorpusSettings], Iterator[Item | Skip]]
 """Reads a file's bytes, given its name; raises `NotTakenError` where it can't."""

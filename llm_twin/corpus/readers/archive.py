@@ -17,8 +17,8 @@ from typing import Final
 from llm_twin.corpus.cleaning import title_of
 from llm_twin.corpus.document import Item, NotTakenError, Skip
 from llm_twin.corpus.readers import ARCHIVE, reader_of
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.corpus.text import decode
-from llm_twin.settings import CorpusSettings
 
 _MOST_MEMBERS: Final = 50_000
 _TIMES: Final = 10  # an archive may hold this many times the limit of one file

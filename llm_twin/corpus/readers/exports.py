@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from llm_twin.corpus.document import Item, NotTakenError, Skip
 from llm_twin.corpus.readers.html import looks_like_html, markdown_of
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.corpus.text import decode
-from llm_twin.settings import CorpusSettings
 
 _DEEPEST: Final = 8
 _IDS: Final = ("id", "guid", "uuid", "slug")

@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_twin.corpus.document import Item, NotTakenError, Skip
 from llm_twin.corpus.readers.html import looks_like_html, markdown_of
-from llm_twin.settings import CorpusSettings
+from llm_twin.corpus.rules import CorpusSettings
 
 
 def read_feed(data: bytes, name: str, rules: CorpusSettings) -> Iterator[Item | Skip]:

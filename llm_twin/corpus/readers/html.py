@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from llm_twin.corpus.document import Item, Skip
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.corpus.text import decode
-from llm_twin.settings import CorpusSettings
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag

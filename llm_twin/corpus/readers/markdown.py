@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from llm_twin.corpus.cleaning import first_heading
 from llm_twin.corpus.document import Item, Skip
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.corpus.text import decode
-from llm_twin.settings import CorpusSettings
 
 _LONGEST_TITLE: Final = 100  # characters; a longer first line is a paragraph
 

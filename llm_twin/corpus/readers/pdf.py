@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_twin.corpus.document import Item, NotTakenError, Skip
-from llm_twin.settings import CorpusSettings
+from llm_twin.corpus.rules import CorpusSettings
 
 if TYPE_CHECKING:
     from pypdf import PdfReader

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from llm_twin.corpus.cleaning import title_of
 from llm_twin.corpus.document import Item, NotTakenError, Skip
 from llm_twin.corpus.readers import reader_of
-from llm_twin.settings import CorpusSettings
+from llm_twin.corpus.rules import CorpusSettings
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit

@@ -8,10 +8,11 @@ import pytest
 from llm_twin.corpus.document import Document
 from llm_twin.corpus.ingest import ingest
 from llm_twin.corpus.report import Report
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.corpus.store import Corpus
 from llm_twin.home import Home
 from llm_twin.progress import Silent
-from llm_twin.settings import CorpusSettings, Settings
+from llm_twin.settings import Settings
 
 
 @pytest.fixture
