@@ -37,7 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "serve": (
         "llm_twin.commands.serve:serve",
-        "Serve the API and the chat page.",
+        "Serve the API and the chat page until SIGTERM or Ctrl-C.",
     ),
     "settings": (
         "llm_twin.commands.settings:settings",
