@@ -43,6 +43,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "llm_twin.commands.settings:settings",
         "Show every setting and where it comes from.",
     ),
+    "traces": (
+        "llm_twin.tracing.command:traces",
+        "Look at recorded requests, write them out, carry them to Opik.",
+    ),
 }
 
 

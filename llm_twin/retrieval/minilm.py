@@ -7,6 +7,8 @@ after the other, so that no arithmetic is spent on padding; attention alone runs
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +39,7 @@ HEADS: Final = 12
 DIMENSIONS: Final = 384
 LONGEST: Final = 256  # tokens; the model saw none longer
 PACKED: Final = 2048  # tokens that go through a layer at once: more need memory and save no time
+SMALLEST: Final = 256  # tokens for which a thread is worth its while
 EPSILON: Final = 1e-12
 
 
@@ -120,21 +123,23 @@ class MiniLM:
 
     def _through(self, encoded: Sequence[Sequence[int]]) -> list[tuple[int, Floats]]:
         """The last layer's states of each text, shape (tokens, 384), with the text's place."""
+        threads = _processors()
+        total = sum(len(ids) for ids in encoded)
+        packs = _packs(encoded, max(SMALLEST, min(PACKED, -(-total // threads))))
+        if min(threads, len(packs)) < 2:  # noqa: PLR2004 - nothing to share
+            return [each for pack in packs for each in self._packed(encoded, pack)]
+        with ThreadPoolExecutor(threads) as pool:
+            done = pool.map(lambda pack: self._packed(encoded, pack), packs)
+            return [each for pack in done for each in pack]
+
+    def _packed(
+        self, encoded: Sequence[Sequence[int]], pack: Sequence[int]
+    ) -> list[tuple[int, Floats]]:
         import numpy as np
 
-        found: list[tuple[int, Floats]] = []
-        # Texts of like length go together, so that every pack is about as full as it may be.
-        order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
-        while order:
-            pack: list[int] = []
-            total = 0
-            while order and (not pack or total + len(encoded[order[-1]]) <= PACKED):
-                total += len(encoded[order[-1]])
-                pack.append(order.pop())
-            lengths = [len(encoded[place]) for place in pack]
-            states = self._forward([encoded[place] for place in pack])
-            found += zip(pack, np.split(states, np.cumsum(lengths)[:-1]), strict=True)
-        return found
+        states = self._forward([encoded[place] for place in pack])
+        ends = np.cumsum([len(encoded[place]) for place in pack])
+        return list(zip(pack, np.split(states, ends[:-1]), strict=True))
 
     def _forward(self, pack: Sequence[Sequence[int]]) -> Floats:
         import numpy as np
@@ -201,3 +206,25 @@ class MiniLM:
 
         result: Floats = values * 0.5 * (1.0 + erf(values * 0.5**0.5))
         return result
+
+
+def _processors() -> int:
+    """How many threads may share the work: one, where BLAS has threads of its own."""
+    if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _packs(encoded: Sequence[Sequence[int]], room: int) -> list[list[int]]:
+    """Share texts out to packs of at most `room` tokens, like lengths together."""
+    packs: list[list[int]] = []
+    left = 0
+    for place in sorted(range(len(encoded)), key=lambda place: -len(encoded[place])):
+        if not packs or left < len(encoded[place]):
+            packs.append([])
+            left = room
+        packs[-1].append(place)
+        left -= len(encoded[place])
+    return packs

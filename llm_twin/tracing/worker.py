@@ -146,11 +146,11 @@ class Loop:
         """Carry the spool, and keep it within its limits."""
         while not self._stop.is_set():
             try:
+                if self._settings.opik.url is None:
+                    self._tidy_only()
+                    continue
                 with self._home.lock("forward"):
-                    if self._settings.opik.url is None:
-                        self._tidy_only()
-                    else:
-                        self._carry()
+                    self._carry()
             except TwinError as error:
                 # Another forwarder is at it, or the disk is full: neither ends the service.
                 self._say(str(error))
@@ -194,8 +194,9 @@ class Loop:
         except UnavailableError as error:
             problem = str(error)
             wait = self._backoff.again(error.wait)
-        if problem != self._said or forwarder.delivered > before:
-            State.keep(self._spool, url, problem, wait, delivered=forwarder.delivered > before)
+        took = forwarder.delivered > before
+        if took or problem or self._said:
+            State.keep(self._spool, url, problem, wait, delivered=took)
         self._say(problem)
         return wait
 

@@ -17,7 +17,6 @@ from llm_twin.tracing.tracer import Tracer
 from llm_twin.tracing.worker import Worker
 from tests.llm_twin.tracing.conftest import whole_request
 
-
 PAUSE = 0.005  # seconds; the forwarder has to come to its turn
 
 
