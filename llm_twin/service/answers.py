@@ -1,12 +1,14 @@
 """What callers get: OpenAI's shapes, and what a twin adds to them in the field `twin`."""
 
+import json
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from llm_twin.twin import Answer
 
+_HOLE: Final = "<text>"
 _OR_ABSENT = Field(exclude_if=lambda value: value is None)
 
 
@@ -169,6 +171,9 @@ class Writer:
         self._model = model
         self._trace_id = trace_id
         self._ignored = ignored
+        # Pieces differ in their text alone, and there are many.
+        piece = self._event([ChunkChoice(delta=Delta(content=_HOLE))])
+        self._before, self._after = piece.split(json.dumps(_HOLE).encode())
 
     def whole(self, answer: Answer) -> bytes:
         """Return a whole answer as JSON."""
@@ -192,7 +197,7 @@ class Writer:
 
     def piece(self, text: str) -> bytes:
         """Return the event of a piece of text."""
-        return self._event([ChunkChoice(delta=Delta(content=text))])
+        return self._before + json.dumps(text).encode() + self._after
 
     def last(self, answer: Answer) -> bytes:
         """Return the event after the last piece of text: why it ended, and what it rests on."""

@@ -113,7 +113,7 @@ def _add_api(app: FastAPI, service: Service, guards: list[Any]) -> None:
         dependencies=guards,
     )
     async def chat_completions(body: ChatRequest) -> Response:
-        """Continue a conversation; the twin answers the last message."""
+        """Continue a conversation; the twin answers the last message of the user."""
         _check(body, settings)
         if service.draining:
             raise errors.STOPPING

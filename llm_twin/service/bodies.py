@@ -41,30 +41,40 @@ _Tokens = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 _CHOSEN_BY_CALLERS: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+_Text = Annotated[str, Field(pattern=r"\S")]
+
+
 class TextPart(BaseModel):
     """A piece of a message."""
 
     model_config = _CHOSEN_BY_CALLERS
 
     type: Literal["text"]
-    text: str
+    text: _Text
 
 
-class ChatMessage(BaseModel):
-    """One message of the conversation. Images, sound, files and tools are refused."""
+class Question(BaseModel):
+    """What the user says. Images, sound and files are refused."""
 
     model_config = _CHOSEN_BY_CALLERS
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[TextPart], Field(min_length=1)]
+    role: Literal["user"]
+    content: _Text | Annotated[list[TextPart], Field(min_length=1)]
+    name: str | None = None
+
+
+class Aside(BaseModel):
+    """What others said before. Tools are refused."""
+
+    model_config = _CHOSEN_BY_CALLERS
+
+    role: Literal["system", "developer", "assistant"]
+    content: str | list[TextPart]
     name: str | None = None
     refusal: str | None = None
 
-    def said(self) -> Message:
-        """Return the message as the twin takes it."""
-        parts = self.content
-        text = parts if isinstance(parts, str) else "\n".join(part.text for part in parts)
-        return Message("system" if self.role == "developer" else self.role, text)
+
+ChatMessage = Annotated[Question | Aside, Field(discriminator="role")]
 
 
 class StreamOptions(BaseModel):
@@ -82,6 +92,12 @@ class TextFormat(BaseModel):
     model_config = _CHOSEN_BY_CALLERS
 
     type: Literal["text"]
+
+
+def _said(message: Question | Aside) -> Message:
+    parts = message.content
+    text = parts if isinstance(parts, str) else "\n".join(part.text for part in parts)
+    return Message("system" if message.role == "developer" else message.role, text)
 
 
 def _asks(messages: list[ChatMessage]) -> list[ChatMessage]:
@@ -142,8 +158,11 @@ class ChatRequest(BaseModel):
     parallel_tool_calls: bool | None = None
 
     def conversation(self) -> tuple[Message, ...]:
-        """Return the messages as the twin takes them."""
-        return tuple(message.said() for message in self.messages)
+        """Return the messages as the twin takes them, up to the last one of the user."""
+        said = [_said(message) for message in self.messages]
+        while said[-1].role != "user":
+            said.pop()
+        return tuple(said)
 
     def limit(self, most: int) -> int:
         """Return the most tokens that the answer may have.

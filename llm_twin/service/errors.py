@@ -1,5 +1,6 @@
 """Refusals in the shape that clients of OpenAI's API know."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,9 @@ _KINDS: Final[Mapping[int, str]] = {
     429: "rate_limit_error",
 }
 _SERVERS_FAULT: Final = 500
-_WHOLE_NUMBER_OF_PARTS: Final = 12
+_MOST_PARTS: Final = 12
+# Which kind of message or content the check tried; no field of the caller's.
+_BRANCH: Final = re.compile(r"(user|system|developer|assistant|(constrained-)?str|list\[.*)$")
 _LONGEST_PARAM: Final = 100
 
 
@@ -122,6 +125,7 @@ async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
 
 def _param(place: Sequence[str | int]) -> str:
     """Name a field. Names that the caller made up may hold anything, so they are masked."""
-    parts = [str(part) for part in place[1 : 1 + _WHOLE_NUMBER_OF_PARTS]]
+    parts = [str(part) for part in place[1 : 1 + _MOST_PARTS]]
+    parts = [*parts[:1], *(part for part in parts[1:] if not _BRANCH.match(part))]
     name = mask_text(".".join(parts))[:_LONGEST_PARAM]
     return name if name.isprintable() else "?"

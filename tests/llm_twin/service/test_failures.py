@@ -209,10 +209,11 @@ def test_spool_that_is_full_gives_no_whole_answer(corpus: Path, tmp_path: Path) 
             LLM_TWIN_TRACING_MAX_MEGABYTES="1",
         ) as service,
     ):
-        llm.reset("long words " * 3000)
+        llm.reset(ANSWER)
         with service.client() as client:
             for _ in range(100):
-                response = client.post("/v1/chat/completions", json=question(stream=True))
+                body = question(f"How hot is the kiln? {'why ' * 10_000}", stream=True)
+                response = client.post("/v1/chat/completions", json=body)
                 told = list(events(response))
                 if told[-1] is not None:
                     break
