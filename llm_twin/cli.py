@@ -19,14 +19,21 @@ INTERRUPTED: Final = 130
 
 # A command, where it is, and what `--help` says of it: so that help imports none of them.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "ask": ("llm_twin.commands.ask:ask", "Answer a question from the corpus, with the sources."),
     "backup": (
         "llm_twin.corpus.command:backup",
         "Write corpus, index and traces to a file.",
+    ),
+    "chat": ("llm_twin.commands.ask:chat", "Talk with the twin."),
+    "evaluate": (
+        "llm_twin.commands.evaluate:evaluate",
+        "Ask questions whose answers are known, and show how good the answers are.",
     ),
     "forget": (
         "llm_twin.corpus.command:forget",
         "Erase a document or a person from corpus, index and traces.",
     ),
+    "index": ("llm_twin.commands.index:index", "Build the index of the corpus."),
     "ingest": (
         "llm_twin.corpus.command:ingest",
         "Take files, folders, archives and git repositories into the corpus.",

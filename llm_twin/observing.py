@@ -1,7 +1,7 @@
 """How the twin tells what it does, step by step, to whoever records it."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
 Kind = Literal["general", "tool", "llm"]
@@ -48,3 +48,22 @@ class Observer(Protocol):
             input: What the step was given.
         """
         ...
+
+
+class Silent:
+    """An observer that records nothing."""
+
+    def span(
+        self,
+        name: str,
+        kind: Kind,
+        input: Mapping[str, object],  # noqa: A002 - Opik's word for it
+    ) -> AbstractContextManager[Span]:
+        """Open a step that nobody sees."""
+        del name, kind, input
+        return nullcontext(_SilentSpan())
+
+
+class _SilentSpan:
+    def update(self, **_: object) -> None:
+        """Record nothing."""

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.errors import DEBUG_VARIABLE, UsageError
 from llm_twin.service.settings import ServiceSettings
-from llm_twin.values import Count, Folder, Name, Price, Seconds, Secret, Url
+from llm_twin.values import Amount, Count, Folder, Name, Price, Seconds, Secret, Url
 
 PREFIX: Final = "LLM_TWIN_"
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
@@ -73,6 +73,25 @@ class TracingSettings(BaseModel, frozen=True):
     output_price: Price | None = None
 
 
+class AnswerSettings(BaseModel, frozen=True):
+    """How the twin answers.
+
+    `streamed` hands on what the model says as it comes, which suits a capable one; `checked` hands
+    on a sentence once the passages bear it out, and quotes them where they do not; `extractive`
+    quotes them without asking a model. `auto` is `checked` with the embedded model, else
+    `streamed`.
+    """
+
+    mode: Literal["auto", "streamed", "checked", "extractive"] = "auto"
+    passages: Count = 5
+    max_tokens: Count = 256
+    temperature: Amount = 0.0
+    parallel: Count = 2
+    queue_timeout: Seconds = 30.0
+    token_timeout: Seconds = 60.0
+    timeout: Seconds = 180.0
+
+
 class ZenmlSettings(BaseModel, frozen=True):
     """The orchestrator's server; without a URL its local store is used."""
 
@@ -90,6 +109,7 @@ class Settings(BaseModel, frozen=True):
     model: EndpointSettings = EndpointSettings()
     embeddings: EndpointSettings = EndpointSettings()
     qdrant: QdrantSettings = QdrantSettings()
+    answers: AnswerSettings = AnswerSettings()
     opik: OpikSettings = OpikSettings()
     tracing: TracingSettings = TracingSettings()
     zenml: ZenmlSettings = ZenmlSettings()

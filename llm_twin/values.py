@@ -129,6 +129,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[int, BeforeValidator(_count)]
 Share = Annotated[float, BeforeValidator(_share)]
 Price = Annotated[float, BeforeValidator(_amount)]
+Amount = Annotated[float, BeforeValidator(_amount)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
