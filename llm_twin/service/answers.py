@@ -2,11 +2,14 @@
 
 import json
 import time
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from llm_twin.twin import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _HOLE: Final = "<text>"
 _OR_ABSENT = Field(exclude_if=lambda value: value is None)
@@ -31,6 +34,9 @@ class Extension(BaseModel):
         citations: What the answer rests on.
         abstained: The twin says that it doesn't know.
         extractive: The sentences are those of the passages.
+        confidence: How sure it is that the passages answer the question, from 0 to 1.
+        grounded: How much of the text the passages bear out, from 0 to 1.
+        problem: Why the language model was of no use, where it was not.
         language_model: The language model behind the twin.
         prompt_version: Hash of the prompt's files.
         index: Identity of the index that was searched.
@@ -43,6 +49,9 @@ class Extension(BaseModel):
     citations: list[Citation]
     abstained: bool
     extractive: bool
+    confidence: float
+    grounded: float
+    problem: str | None
     language_model: str
     prompt_version: str
     index: str
@@ -158,14 +167,18 @@ class Error(BaseModel):
 class Writer:
     """Writes one answer in OpenAI's shapes."""
 
-    def __init__(self, model: str, trace_id: str, ignored: list[str]) -> None:
+    def __init__(
+        self, model: str, trace_id: str, ignored: list[str], mask: "Callable[[str], str]"
+    ) -> None:
         """Begin an answer.
 
         Args:
             model: The name under which the twin is a model.
             trace_id: The answer's trace.
             ignored: Fields of the request that made no difference.
+            mask: Takes secrets and personal data out of what others said of a problem.
         """
+        self._mask = mask
         self._id = f"chatcmpl-{trace_id}"
         self._created = int(time.time())
         self._model = model
@@ -242,6 +255,9 @@ class Writer:
             citations=citations,
             abstained=answer.abstained,
             extractive=answer.extractive,
+            confidence=answer.confidence,
+            grounded=answer.grounded,
+            problem=None if answer.problem is None else self._mask(answer.problem),
             language_model=answer.model,
             prompt_version=answer.prompt_version,
             index=answer.index,

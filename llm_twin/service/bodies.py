@@ -164,13 +164,14 @@ class ChatRequest(BaseModel):
             said.pop()
         return tuple(said)
 
-    def limit(self, most: int) -> int:
-        """Return the most tokens that the answer may have.
+    def limit(self, most: int) -> int | None:
+        """Return the most tokens that the answer may have; None where the caller doesn't mind.
 
         Args:
             most: What the service's settings allow.
         """
-        return min(self.max_completion_tokens or most, self.max_tokens or most, most)
+        wanted = [each for each in (self.max_completion_tokens, self.max_tokens) if each]
+        return min(*wanted, most) if wanted else None
 
     def ignored(self) -> list[str]:
         """Return the names of the hints that were given."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi.responses import Response
 
 from llm_twin.errors import TwinError
+from llm_twin.generation.client import BusyError
 from llm_twin.service.answers import Writer, event
 from llm_twin.service.bodies import ChatRequest
 from llm_twin.service.errors import STOPPING, ApiError, unavailable
@@ -82,7 +83,12 @@ class ChatResponse(Response):
         seen = {"stream": bool(asked.stream), "queued_seconds": round(waited, 4)}
         with service.tracer.request("chat", given, metadata=seen) as record:
             line.trace = record.trace_id
-            writer = Writer(service.settings.model, record.trace_id, asked.ignored())
+            writer = Writer(
+                service.settings.model,
+                record.trace_id,
+                asked.ignored(),
+                service.masker.mask_text,
+            )
             try:
                 async with asyncio.timeout(service.settings.answer_seconds):
                     answer = await self._pieces(line, writer, record)
@@ -146,6 +152,8 @@ class ChatResponse(Response):
         if isinstance(error, TimeoutError):
             log.warning("an answer took longer than service.answer_seconds")
             return ApiError(504, "The answer took too long.", code="timeout")
+        if isinstance(error, BusyError):
+            return self._service.queue.busy()
         log.error("no answer: %s", error)
         return unavailable(error, self._service.masker)
 

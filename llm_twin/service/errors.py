@@ -120,6 +120,8 @@ async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
         message = "The body should be a JSON object, sent as Content-Type: application/json."
         return ApiError(422, message, code="invalid_body").response()
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"].startswith("union_tag"):  # its own message holds what was sent
+        message = "the role should be one of system, developer, user and assistant"
     return ApiError(422, f"{param}: {message}", code="invalid_value", param=param).response()
 
 

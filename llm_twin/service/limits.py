@@ -87,7 +87,7 @@ class Queue:
         """
         if self._free.locked():
             if self.waiting >= self._length:
-                raise self._busy()
+                raise self.busy()
             await self._wait()
         else:
             await self._free.acquire()
@@ -106,11 +106,12 @@ class Queue:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise self._busy() from None
+            raise self.busy() from None
         finally:
             self.waiting -= 1
 
-    def _busy(self) -> ApiError:
+    def busy(self) -> ApiError:
+        """Return what is told to those for whom there is no turn, with when to come back."""
         again = self._usual * (self.waiting + 1) / self._concurrency
         return ApiError(
             503,

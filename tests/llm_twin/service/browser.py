@@ -86,16 +86,20 @@ class Page:
 
     def complaints(self) -> list[str]:
         """Return what the browser wrote to its console since the last time."""
-        return [str(each["message"]) for each in self.chrome.get_log("browser")]
+        return self._log("browser")
 
     def requested(self) -> list[str]:
         """Return the addresses that the page asked for since the last time."""
-        messages = [json.loads(each["message"]) for each in self.chrome.get_log("performance")]
+        messages = [json.loads(each) for each in self._log("performance")]
         return [
             each["message"]["params"]["request"]["url"]
             for each in messages
             if each["message"]["method"] == "Network.requestWillBeSent"
         ]
+
+    def _log(self, name: str) -> list[str]:
+        entries = self.chrome.execute("getLog", {"type": name})["value"]
+        return [str(each["message"]) for each in entries]
 
 
 @contextmanager

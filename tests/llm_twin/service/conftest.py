@@ -55,7 +55,8 @@ def _service(
     corpus: Path, _llm: LlmServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    with running(corpus, folder, LLM_TWIN_MODEL_URL=_llm.url) as service:
+    variables = {"LLM_TWIN_MODEL_URL": _llm.url, "LLM_TWIN_ANSWERS_TOKEN_TIMEOUT": "3"}
+    with running(corpus, folder, **variables) as service:
         yield service
 
 

@@ -210,6 +210,7 @@ def test_spool_that_is_full_gives_no_whole_answer(corpus: Path, tmp_path: Path) 
         ) as service,
     ):
         llm.reset(ANSWER)
+        told: list[Any] = []
         with service.client() as client:
             for _ in range(100):
                 body = question(f"How hot is the kiln? {'why ' * 10_000}", stream=True)
