@@ -27,7 +27,7 @@ MIGRATIONS: Final[Sequence[str]] = (
         failed INTEGER NOT NULL,
         body TEXT NOT NULL
     );
-    CREATE INDEX entries_of_trace ON entries (trace);
+    CREATE INDEX entries_of_trace ON entries (trace, kind);
     CREATE TABLE outbox (
         seq INTEGER PRIMARY KEY,
         retry REAL NOT NULL DEFAULT 0,
