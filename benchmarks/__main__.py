@@ -12,9 +12,10 @@ from benchmarks.host import Ground
 from benchmarks.peers import peers
 from benchmarks.startup import startup
 from benchmarks.timing import measure, table
+from benchmarks.tracing import tracing
 
 RUNNER = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
-WHAT = ("startup", "host", "containers")
+WHAT = ("startup", "host", "containers", "tracing")
 
 
 def main() -> None:
@@ -39,6 +40,8 @@ def main() -> None:
         work = Path(name)
         if "startup" in wanted:
             show(table(measure(startup(work), 3 * options.runs), "empty click command"))
+        if "tracing" in wanted:
+            show(tracing(work, options.runs))
         if "host" in wanted:
             show(host(work, options.source, options.runs))
         if "containers" in wanted:
