@@ -21,7 +21,7 @@ from llm_pipeline.config import (
 from llm_pipeline.errors import ConfigError
 
 TOP = (
-    "Allowed here: checks, env, format, gitleaks, images, install, jobs, keep-going, lint, python, "
+    "Allowed here: cd, checks, env, format, gitleaks, images, install, jobs, keep-going, lint, python, "
     "red-controls, test, types, workflows."
 )
 IN_CHECK = "Allowed here: command, env, ignores, reads, red-control, timeout."
