@@ -1,5 +1,6 @@
 """Registries on this machine: in memory always, and Debian's where the tests marked so run."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from llm_pipeline.cd.registry import Login, Registry
@@ -103,3 +105,31 @@ def opened() -> Iterator[Callable[..., Registry]]:
             )
 
         yield open_it
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """AWS on this machine: moto's server, empty for each test; yields its address."""
+    from moto.server import ThreadedMotoServer
+
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    httpx.post(f"{address}/moto-api/reset").raise_for_status()
+    for name, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "made-up-id",
+        "AWS_SECRET_ACCESS_KEY": "made-up-key",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }.items():
+        monkeypatch.setenv(name, value)
+    try:
+        yield address
+    finally:
+        server.stop()

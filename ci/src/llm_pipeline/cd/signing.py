@@ -157,7 +157,7 @@ def _kms(key: str) -> "Key":
         with _aws(f"read the key {key} of AWS KMS"):
             uri, public = AWSSigner.import_(key)
             return AWSSigner.from_priv_key_uri(uri, public)
-    except UnsupportedAlgorithmError:
+    except (UnsupportedAlgorithmError, KeyError):  # a key that encrypts has no such list
         raise UsageError(
             f"The key {key} of AWS KMS can't sign: it should be of the kind ECC_NIST_P256 or RSA, "
             "for SIGN_VERIFY."
@@ -215,7 +215,7 @@ def check(signed: Signed, trust: Trust) -> tuple[bytes, str]:
 def _check_envelope(data: bytes, keys: Sequence[str]) -> tuple[bytes, str]:
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import UnverifiedSignatureError
-    from securesystemslib.signer import SSlibKey
+    from securesystemslib.signer import Signature, SSlibKey
 
     known = [(fingerprint(pem), load_public(pem)) for pem in keys]
     try:
@@ -228,9 +228,9 @@ def _check_envelope(data: bytes, keys: Sequence[str]) -> tuple[bytes, str]:
     for signature in envelope.signatures.values():
         for name, public in known:
             # By DSSE the id is a hint, and signers name one key in several ways.
-            key = SSlibKey.from_crypto(public, signature.keyid)
+            key = SSlibKey.from_crypto(public)
             try:
-                key.verify_signature(signature, pae)
+                key.verify_signature(Signature(key.keyid, signature.signature), pae)
             except UnverifiedSignatureError:
                 continue
             return envelope.payload, f"key {name}"
