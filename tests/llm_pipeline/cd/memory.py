@@ -89,7 +89,7 @@ class Memory:
 
     def list_tags(self, ask: Ask) -> Reply:
         """List the tags, in pages."""
-        if not self.tags:
+        if not self.manifests:
             return error(404, "NAME_UNKNOWN", "repository name not known to registry")
         last = parse_qs(urlsplit(ask.path).query).get("last", [""])[0]
         left = [tag for tag in sorted(self.tags) if tag > last]

@@ -168,5 +168,6 @@ def test_kinds() -> None:
     assert kind(attest.SBOM, {}) == "sbom"
     assert kind("https://example.com/other", {}) == "https://example.com/other"
     assert kind(attest.RESULT, attest.result("evaluation", passed=True)) == "evaluation"
-    for odd in ({}, {"configuration": []}, {"configuration": ["x"]}, {"configuration": [{}]}):
-        assert kind(attest.RESULT, dict(odd)) == attest.RESULT
+    odd: object
+    for odd in ([], ["x"], [{}], "x"):
+        assert kind(attest.RESULT, {"configuration": odd}) == attest.RESULT
