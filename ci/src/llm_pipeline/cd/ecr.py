@@ -269,7 +269,7 @@ _SAME: Final = {
 def _explain(error: Any, token: str | None) -> str:  # noqa: ANN401 - botocore has no types here
     told = error.response.get("Error", {})
     code, said = str(told.get("Code", "")), one_line(str(told.get("Message", ""))).rstrip(".")
-    if code.startswith("AccessDenied") or code == "UnauthorizedOperation":
+    if code.startswith(("AccessDenied", "Unauthorized")) or _DENIED.search(said):
         return _denied(said, token)
     if code == "InvalidIdentityToken":
         return (
