@@ -56,9 +56,9 @@ class _Opened:
 
         return self._mask.text(one_line(self._mask.text(text)))
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, indent: str = "") -> None:
         """Print a line."""
-        click.echo(self.clean(text))
+        click.echo(indent + self.clean(text))
 
     def say_json(self, value: object) -> None:
         """Print a value as JSON."""
@@ -146,8 +146,9 @@ def releases(
                 what = "" if each.restores is None else f" to {name}-{each.restores:06d}"
                 why = f": {each.why}" if each.why else ""
                 opened.say(
-                    f"  {each.tag}  {each.digest[:_DIGEST]}  {each.at}  {each.kind}{what} "
-                    f"by {each.by}{why}"
+                    f"{each.tag}  {each.digest[:_DIGEST]}  {each.at}  {each.kind}{what} "
+                    f"by {each.by}{why}",
+                    "  ",
                 )
 
 
@@ -224,9 +225,9 @@ def verify(*, source: Path, config: Path | None, image: str, as_json: bool) -> N
             opened.say(opened.registry.name(digest))
             for each in found.attested:
                 result = {True: ", passed", False: ", failed", None: ""}[each.passed]
-                opened.say(f"  {each.kind}{result}, signed by {each.signer}")
+                opened.say(f"{each.kind}{result}, signed by {each.signer}", "  ")
             for reason in found.ignored:
-                opened.say(f"  not counted: {reason}")
+                opened.say(f"not counted: {reason}", "  ")
         if found.problems:
             raise RefusedError(f"{digest} is not verified. {' '.join(found.problems)}")
 
