@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 AUDIENCE: Final = "sts.amazonaws.com"
 KEPT_RELEASES: Final = 50
 KEPT_DAYS: Final = 180
-_UNTAGGED_DAYS: Final = 14
 _HOST: Final = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(amazonaws\.com(\.cn)?|on\.aws)"
 )
@@ -168,7 +167,8 @@ def lifecycle(environments: Sequence[str]) -> dict[str, Any]:
     """Return rules for what ECR removes by itself.
 
     Of each environment's releases the newest stay. What they name stays, too: ECR does not remove
-    an image that an index names, and a release is an index. Other images go after half a year.
+    an image that an index names, and a release is an index. Other images go after half a year, and
+    what is attached to an image goes with it. No rule is for what has no tag: signatures have none.
     """
     rules = [
         _rule(
@@ -182,15 +182,18 @@ def lifecycle(environments: Sequence[str]) -> dict[str, Any]:
         )
         for name in environments
     ]
-    old = {"countType": "sinceImagePushed", "countUnit": "days"}
-    tagged = {"tagStatus": "tagged", "tagPrefixList": ["commit-"], **old}
-    rules += [
-        _rule("Remove images that were never released", {**tagged, "countNumber": KEPT_DAYS}),
+    rules.append(
         _rule(
-            "Remove what has no tag",
-            {"tagStatus": "untagged", **old, "countNumber": _UNTAGGED_DAYS},
-        ),
-    ]
+            "Remove images that were not released",
+            {
+                "tagStatus": "tagged",
+                "tagPrefixList": ["commit-"],
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": KEPT_DAYS,
+            },
+        )
+    )
     return {"rules": [{"rulePriority": at, **rule} for at, rule in enumerate(rules, 1)]}
 
 

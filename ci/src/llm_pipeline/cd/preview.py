@@ -63,8 +63,8 @@ def preview(registry: Registry, settings: Delivery, source: Path, named: str | N
         raise UsageError(f"The version {named!r} can't be a tag: {problem}.")
     files = list_source(source)
     inputs = inputs_of(files, settings)
-    assert files.commit is not None  # noqa: S101 - `inputs_of` demands it
-    tags = (tree_tag(inputs.tree), commit_tag(files.commit), *((named,) if named else ()))
+    commit = files.commit or ""  # `inputs_of` demands one
+    tags = (tree_tag(inputs.tree), commit_tag(commit), *((named,) if named else ()))
     there = look(registry, tags)
     return Preview(inputs, tags, publish(tags, inputs.key, there))
 
