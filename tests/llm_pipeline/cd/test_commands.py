@@ -1,10 +1,12 @@
 """The commands of delivery as processes: output, exit codes, settings, secrets."""
 
+import io
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -15,6 +17,7 @@ import pytest
 from llm_pipeline.cd.oci import Stored
 from llm_pipeline.cd.publication import Inputs, commit_tag, tree_tag
 from llm_pipeline.cd.registry import Registry
+from llm_pipeline.cli import main
 from tests.e2e.host import COMMAND
 from tests.e2e.repositories import commit, git, write
 from tests.llm_pipeline.cd.conftest import NAME, REPOSITORY
@@ -39,25 +42,47 @@ class Ran:
 
 @dataclass
 class Shell:
-    """Runs the command in a source's folder."""
+    """Runs the command in a source's folder: in this process, or in one of its own."""
 
     folder: Path
     env: dict[str, str]
+    process: bool = False
 
-    def __call__(self, *arguments: str, **more: str) -> Ran:
-        """Run a subcommand with further variables."""
+    def __call__(self, *arguments: str) -> Ran:
+        """Run a subcommand."""
         env = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+        ran = (self.outside if self.process else self.inside)(arguments, {**env, **self.env})
+        assert "Traceback" not in ran.err
+        return ran
+
+    def outside(self, arguments: Sequence[str], env: dict[str, str]) -> Ran:
+        """Run it as a user does."""
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
-            env={**env, **self.env, **more},
+            env=env,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-        assert "Traceback" not in done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def inside(self, arguments: Sequence[str], env: dict[str, str]) -> Ran:
+        """Run what the command runs, without the time that a new process takes."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, chdir(self.folder):
+            for name in set(os.environ) - set(env):
+                patch.delenv(name)
+            for name, text in env.items():
+                patch.setenv(name, text)
+            patch.setattr(sys, "argv", ["llm-pipeline", *arguments])
+            with redirect_stdout(out), redirect_stderr(err):
+                try:
+                    main()
+                except SystemExit as ended:
+                    code = ended.code if isinstance(ended.code, int) else 0
+        return Ran(code, out.getvalue(), err.getvalue())
 
 
 def settings(front: Front, *more: str) -> str:
@@ -98,6 +123,7 @@ def good(registry: Registry, text: str, *tags: str, inputs: str | None = None) -
 def test_the_way_of_an_image(front: Front, opened: Open, shell: Shell) -> None:
     """Promote, list, roll back: what is said, and that the digest is the same everywhere."""
     registry = opened(front)
+    shell.process = True
     one, two = good(registry, "one", "v1"), good(registry, "two", "v2")
     for tag, image in (("v1", one), ("v2", two)):
         ran = shell("promote", tag, "--to", "staging", "--why", "a try")
@@ -359,7 +385,7 @@ def test_canary(locked: tuple[Front, str], opened: Open, tmp_path: Path) -> None
     text = settings(front, 'username = "REGISTRY_USER"', 'password = "REGISTRY_PASSWORD"')
     write(tmp_path, {"pyproject.toml": text, "keys/release.pem": KEY.public})
     secrets = dict.fromkeys(SECRETS, canary)
-    run = Shell(tmp_path, {"REGISTRY_USER": NAME, **secrets})
+    run = Shell(tmp_path, {"REGISTRY_USER": NAME, **secrets}, process=True)
     said = []
     for arguments in (
         ("promote", "v1", "--to=staging", "--why", f"with {canary}", "--by", f"me {canary}"),

@@ -54,6 +54,7 @@ def open_registry(settings: Delivery, environ: Mapping[str, str]) -> Registry:
         settings.repository,
         _logins(settings, environ),
         insecure=settings.insecure,
+        eager=ecr.place_of(settings.registry) is not None,  # it never answers without a login
     )
 
 

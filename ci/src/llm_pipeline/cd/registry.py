@@ -47,6 +47,7 @@ class Registry:
         repository: The repository's name, such as ``team/twin``.
         logins: Gives a login when the registry asks for one; called right before it is used.
         insecure: Whether to talk without TLS; to this machine itself that is the default.
+        eager: Whether to log in (by name and password) before the registry asks for it.
         attempts: How often a request is sent at most.
         pause: Seconds before the second attempt; they double with each.
         chunk: Bytes of a blob that are sent at a time.
@@ -59,12 +60,19 @@ class Registry:
         logins: Logins = lambda: None,
         *,
         insecure: bool = False,
+        eager: bool = False,
         attempts: int = 5,
         pause: float = 0.5,
         chunk: int = CHUNK,
     ) -> None:
         self._http = Transport(
-            host, repository, logins, insecure=insecure, attempts=attempts, pause=pause
+            host,
+            repository,
+            logins,
+            insecure=insecure,
+            eager=eager,
+            attempts=attempts,
+            pause=pause,
         )
         self.host, self.repository, self._chunk = host, repository, chunk
         self._api = f"/v2/{repository}"

@@ -57,6 +57,7 @@ class Transport:
         repository: What the access is asked for.
         logins: Gives a login when the registry asks for one.
         insecure: Whether to talk without TLS; to this machine itself that is the default.
+        eager: Whether to log in (by name and password) before the registry asks for it.
         attempts: How often a request is sent at most.
         pause: Seconds before the second attempt; they double with each.
     """
@@ -68,6 +69,7 @@ class Transport:
         logins: Logins = lambda: None,
         *,
         insecure: bool = False,
+        eager: bool = False,
         attempts: int = 5,
         pause: float = 0.5,
     ) -> None:
@@ -77,6 +79,7 @@ class Transport:
         plain = insecure or (urlsplit(f"//{host}").hostname or "") in _LOOPBACK
         self.base = f"{'http' if plain else 'https'}://{host}"
         self._logins, self._attempts, self._pause = logins, attempts, pause
+        self._eager = eager
         self._authorization: str | None = None
         self._client = httpx.Client(
             timeout=httpx.Timeout(60, connect=10),
@@ -142,6 +145,8 @@ class Transport:
 
     def _authorised(self, request: Request) -> Answer:
         """Send once; where the registry asks for a login, or an old one expired, once more."""
+        if self._eager and self._authorization is None:
+            self._authorization = _basic(self._logins())
         answer = self._once(request)
         # An answer to HEAD has no body that could tell that a login expired.
         mute = request.method == "HEAD" and self._authorization is not None
@@ -189,10 +194,7 @@ class Transport:
     def _authorise(self, asked: Answer, request: Request) -> str:
         """Return the header that a challenge asks for, with a login that was fetched for it."""
         scheme, _, rest = asked.headers.get("www-authenticate", "Basic").partition(" ")
-        login, basic = self._logins(), None
-        if login is not None:
-            pair = f"{login.username}:{login.password}".encode()
-            basic = f"Basic {base64.b64encode(pair).decode()}"
+        basic = _basic(self._logins())
         if scheme.lower() == "bearer":
             return f"Bearer {self._token(dict(_CHALLENGE.findall(rest)), basic, request)}"
         if basic is None:
@@ -239,6 +241,13 @@ class Transport:
             f"Can't {request.doing}: {self.host} does not take the login, or it has expired. Check "
             f"the name and the password, and that they may use {self.repository}."
         )
+
+
+def _basic(login: Login | None) -> str | None:
+    if login is None:
+        return None
+    pair = f"{login.username}:{login.password}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
 
 
 def _seconds(retry_after: str | None) -> float | None:
