@@ -51,9 +51,10 @@ bench: setup ## Measure the pipeline against its peers
 	$(BIN)/python -m benchmarks
 
 lock: setup ## Bring the lock files up to date with the pyproject files (UPGRADE=1: newest versions)
-	$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev -o requirements.lock pyproject.toml ci/pyproject.toml
+	$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev --extra delivery \
+		-o requirements.lock pyproject.toml ci/pyproject.toml
 	cd ci && echo dagger-io | ../$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --no-emit-package dagger-io \
-		--constraints ../requirements.lock -o requirements.lock pyproject.toml -
+		--constraints ../requirements.lock --extra delivery -o requirements.lock pyproject.toml -
 	$(BIN)/$(COMPILE) $(if $(UPGRADE),--upgrade) --constraints requirements.lock \
 		--group bench -o benchmarks/requirements.lock
 	for group in tools gitleaks pytest coverage poetry; do \

@@ -29,6 +29,7 @@ PACKAGE = ROOT / "ci/src/llm_pipeline"
 OUTER = {"report", "summary", "masking", "display", "console", "console_github", "console_live"}
 HOST = {"__main__", "host", "environments", "processes", "descendants", "run", "job", "cli"}
 CONTAINERS = {"main", "containers"}
+DELIVERY = "cd"
 
 
 def table_rows(page: Path, heading: str) -> list[list[str]]:
@@ -214,8 +215,23 @@ def test_modules_import_what_the_design_allows(name: str) -> None:
         assert not found & HOST
         return
     assert not found & {"dagger", *CONTAINERS}
+    if group == DELIVERY:
+        assert not found & ((OUTER | HOST) - {"masking", "display"})
+        return
     if group not in HOST | OUTER:
         assert not found & (OUTER | (HOST - ({"processes"} if group == "source" else set())))
+
+
+@pytest.mark.parametrize("name", ["release", "publication"])
+def test_decisions_import_nothing_that_reads_or_writes(name: str) -> None:
+    """The two modules that decide are pure: the standard library and each other."""
+    tree = ast.parse((PACKAGE / f"cd/{name}.py").read_text())
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {
+        each.name for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names
+    }
+    pure = {"collections.abc", "dataclasses", "hashlib", "json", "re", "typing"}
+    assert modules <= {*pure, "llm_pipeline.cd.release"}
 
 
 def shell_lines() -> Iterator[tuple[str, list[str]]]:

@@ -21,8 +21,8 @@ from llm_pipeline.config import (
 from llm_pipeline.errors import ConfigError
 
 TOP = (
-    "Allowed here: checks, env, format, gitleaks, images, install, jobs, keep-going, lint, python, "
-    "red-controls, test, types, workflows."
+    "Allowed here: cd, checks, env, format, gitleaks, images, install, jobs, keep-going, lint, "
+    "python, red-controls, test, types, workflows."
 )
 IN_CHECK = "Allowed here: command, env, ignores, reads, red-control, timeout."
 CHECK_NAMES = "Allowed: gitleaks, lint, format, types, workflows, test."

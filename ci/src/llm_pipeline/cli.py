@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from llm_pipeline.cd.commands import COMMANDS
+
 _SOURCE: Final = click.option(
     "--source",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -105,6 +107,10 @@ def job(*, name: str, source: Path, config: Path | None) -> None:
     from llm_pipeline.job import main as run
 
     raise SystemExit(run(source, name, Options(config=config)))
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
+from llm_pipeline.cd.settings import Delivery, undeliverable
 from llm_pipeline.errors import ConfigError
 from llm_pipeline.globs import matching
 
@@ -19,8 +20,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Glob = Annotated[str, msgspec.Meta(min_length=1)]
 # No patterns: at exit, Python can crash in msgspec's clean-up of them (msgspec#717).
-_VERSION: Final = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VERSION: Final = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -132,6 +133,7 @@ class Config(_Table, frozen=True):
     workflows: CheckSettings = CheckSettings()
     test: TestSettings = TestSettings()
     jobs: dict[str, Job] = {}
+    cd: Delivery = Delivery()
 
     def check(self, name: str) -> CheckSettings | LeakSettings:
         """Return the settings of a check by its name."""
@@ -188,6 +190,8 @@ def _problems(config: Config) -> Iterator[tuple[str, str]]:
         yield from _unnamed(f"jobs.{name}.env", job.env)
         yield from _unnamed(f"jobs.{name}.secrets", job.secrets)
         yield from _unspeakable(f"jobs.{name}.command", job.command)
+    for key, problem in undeliverable(config.cd):
+        yield f"cd.{key}", problem
     if config.test.coverage is False and config.test.coverage_floor is not None:
         yield (
             "test.coverage-floor",

@@ -1,0 +1,1 @@
+"""Delivery: what is published, promoted and rolled back, in a registry of images."""
