@@ -1,9 +1,9 @@
 """Fits when there is evidence enough: `python -m llm_twin.evaluation.tuning DOCS`.
 
 It reads the tuning questions of the sets `project`, of which DOCS are the documents, `club` and
-`journal`, and writes `thresholds.json`. No held-out question is read. The weights are those of a logistic
-regression with a ridge; the twin answers from the confidence on that all but `REFUSED` of the
-answerable questions reach.
+`journal`, and writes `thresholds.json`. No held-out question is read. The weights are those of a
+logistic regression with a ridge; the twin answers from the confidence on that all but `REFUSED` of
+the answerable questions reach.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from llm_twin.evaluation.questions import Question
 
-REFUSED: Final = 0.07
+REFUSED: Final = 0.05
 RIDGE: Final = 1.0
 TUNED_ON: Final = ("project", "club", "journal")
 
