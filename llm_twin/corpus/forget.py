@@ -167,10 +167,10 @@ def _forget_documents(
 ) -> list[str]:
     with corpus.writing() as db:
         # What says nearly the same would come up in the place of what is erased.
-        marks = ",".join("?" * len(ids))
-        query = f"SELECT id FROM contents WHERE duplicate_of IN ({marks})"  # noqa: S608 - marks
-        alike = [row[0] for row in db.execute(query, ids)]
-        terms = _erase(db, veil, [*ids, *alike], done)
+        pairs = "SELECT id, coalesce(duplicate_of, id) FROM contents ORDER BY id"
+        kept = dict(db.execute(pairs).fetchall())
+        groups = {kept[each] for each in ids}
+        terms = _erase(db, veil, [each for each in kept if kept[each] in groups], done)
         dedupe.mark_duplicates(corpus, settings.corpus.near_duplicates)
     return terms
 
