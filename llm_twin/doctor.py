@@ -1,4 +1,4 @@
-"""Looks at every part of the application, each by itself, so that one broken part hides no other."""
+"""Looks at every part of the application by itself, so that one broken part hides no other."""
 
 from __future__ import annotations
 
