@@ -49,7 +49,7 @@ class Answer:
         text: What the twin says; the same as all `Token.text` of the stream together.
         citations: What it rests on, in the order of their numbers.
         abstained: It says that it doesn't know.
-        extractive: Its sentences are those of the passages and not the model's.
+        extractive: All of its sentences are quoted, none is the model's.
         model: The language model that was asked, or would have been.
         prompt_version: Hash of the prompt's files.
         index: Identity of the index that was searched.

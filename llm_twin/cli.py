@@ -25,6 +25,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Write corpus, index and traces to a file.",
     ),
     "chat": ("llm_twin.commands.ask:chat", "Talk with the twin."),
+    "doctor": (
+        "llm_twin.commands.doctor:doctor",
+        "Look at every part, and say what to do where one can't be used.",
+    ),
     "evaluate": (
         "llm_twin.commands.evaluate:evaluate",
         "Ask questions whose answers are known, and show how good the answers are.",

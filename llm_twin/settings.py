@@ -76,10 +76,10 @@ class TracingSettings(BaseModel, frozen=True):
 class AnswerSettings(BaseModel, frozen=True):
     """How the twin answers.
 
-    `streamed` hands on what the model says as it comes, which suits a capable one; `checked` hands
-    on a sentence once the passages bear it out, and quotes them where they do not; `extractive`
-    quotes them without asking a model. `auto` is `checked` with the embedded model, else
-    `streamed`.
+    `streamed` hands on what the model says as it comes, which suits a capable one; `checked` begins
+    with a sentence of the model's, if it says what the best passage says, and quotes the passages;
+    `extractive` quotes them without asking a model. `auto` is `checked` with the embedded model,
+    else `streamed`.
     """
 
     mode: Literal["auto", "streamed", "checked", "extractive"] = "auto"

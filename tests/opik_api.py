@@ -50,6 +50,9 @@ class OpikApi:
         self.problems: list[str] = []
         self.poison: str | None = None
 
+    MOST: ClassVar[int] = 1000
+    """Records that Opik takes in a request."""
+
     def take(self, method: str, path: str, body: Json) -> Reply:
         """Do what a request asks for; return the status and what is answered."""
         for (wanted, pattern), action in self.ROUTES.items():
@@ -67,6 +70,7 @@ class OpikApi:
         return 200, {"message": "pong", "healthy": True}
 
     def _traces(self, body: Json) -> Reply:
+        self._few(body["traces"])
         traces = [_checked(TraceWrite, trace) for trace in body["traces"]]
         if any(self.poison and trace.get("name") == self.poison for trace in traces):
             return 422, {"errors": [f"traces named {self.poison} are not taken"]}
@@ -77,10 +81,15 @@ class OpikApi:
         return 204, None
 
     def _spans(self, body: Json) -> Reply:
+        self._few(body["spans"])
         for span in [_checked(SpanWrite, span) for span in body["spans"]]:
             _id(span["trace_id"])
             self._merge(self.spans, span)
         return 204, None
+
+    def _few(self, records: list[Json]) -> None:
+        if not 1 <= len(records) <= self.MOST:
+            raise ValueError(f"{len(records)} records in a request")
 
     def _merge(self, kept: dict[str, Json], new: Json) -> None:
         self.arrivals[new["id"]] += 1
@@ -90,6 +99,7 @@ class OpikApi:
         old.update({key: value for key, value in new.items() if value is not None})
 
     def _scores(self, body: Json) -> Reply:
+        self._few(body["scores"])
         for score in [_checked(FeedbackScoreBatchItem, score) for score in body["scores"]]:
             self.scores[score["id"], score["name"]] = score
         return 204, None

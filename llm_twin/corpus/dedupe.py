@@ -8,7 +8,7 @@ import re
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from llm_twin.corpus.document import Document
+from llm_twin.corpus.store import Corpus
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,13 +42,15 @@ def likeness(one: str, other: str) -> float:
     return len(ones & others) / together if together else 0.0
 
 
-def mark_duplicates(db: sqlite3.Connection, share: float) -> None:
+def mark_duplicates(corpus: Corpus, share: float) -> None:
     """Set `contents.duplicate_of` anew: of documents that are alike the longest one stays.
 
     Args:
-        db: The corpus, in a transaction.
+        corpus: The corpus, in a transaction.
         share: From which likeness on a document is left out; 1 keeps all.
     """
+    corpus.prune()
+    db = corpus.db
     db.execute("UPDATE contents SET duplicate_of = NULL WHERE duplicate_of IS NOT NULL")
     if share >= 1:
         return
@@ -92,13 +94,8 @@ def exact_duplicates(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
     return [(path, source, kept) for path, source, kept in db.execute(query)]
 
 
-def text_of(document: Document) -> str:
-    """Return what the likeness of documents is judged by."""
-    return f"{document.title}\n{document.text}"
-
-
 def _text(db: sqlite3.Connection, document: str) -> str:
-    query = "SELECT title || char(10) || text FROM contents WHERE id = ?"
+    query = "SELECT text FROM contents WHERE id = ?"
     return str(db.execute(query, (document,)).fetchone()[0])
 
 

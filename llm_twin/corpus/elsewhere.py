@@ -63,9 +63,18 @@ def _forget_traces(home: Home, settings: Settings, terms: Sequence[str], beyond:
     finally:
         spool.close()
     if gone.delivered:
-        server = settings.opik.url or "the Opik server"
-        beyond.append(f"traces at {server}: delete there {', '.join(gone.delivered)}")
+        _forget_delivered(settings, gone.delivered, beyond)
     return gone.traces
+
+
+def _forget_delivered(settings: Settings, traces: Sequence[str], beyond: list[str]) -> None:
+    from llm_twin.tracing.server import Server
+
+    try:
+        with Server(settings.opik) as server:
+            server.delete(traces)
+    except TwinError as error:
+        beyond.append(f"traces at the Opik server ({error}): delete there {', '.join(traces)}")
 
 
 def _forget_index(

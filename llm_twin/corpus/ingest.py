@@ -64,7 +64,7 @@ def ingest(paths: Sequence[Path], corpus: Corpus, settings: Settings, progress: 
             for unit in touched:
                 run.take(unit, known.get(unit.key))
                 progress.advance()
-            dedupe.mark_duplicates(db, rules.near_duplicates)
+            dedupe.mark_duplicates(corpus, rules.near_duplicates)
             set_share = "INSERT OR REPLACE INTO meta VALUES ('near_duplicates', ?)"
             db.execute(set_share, (str(rules.near_duplicates),))
     _complete(report, corpus, found)
@@ -141,12 +141,12 @@ class _Run:
 def store_entry(db: sqlite3.Connection, path: str, entry: Entry) -> None:
     """Store a document and where it is from."""
     document = entry.document
-    content = (document.id, document.title, document.text, entry.signature)
-    db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?, NULL)", content)
-    row = (path, entry.name, document.id, document.source, document.author, document.date)
+    content = (document.id, document.text, entry.signature)
+    db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, NULL)", content)
+    row = (path, entry.name, document.id, document.source, document.title, document.author)
     db.execute(
-        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, document.url, document.kind, entry.writer),
+        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, document.date, document.url, document.kind, entry.writer),
     )
 
 

@@ -1,7 +1,7 @@
 """Fits when there is evidence enough: `python -m llm_twin.evaluation.tuning DOCS`.
 
-It reads the tuning questions of the sets `project`, of which DOCS are the documents, and `club`,
-and writes `thresholds.json`. No held-out question is read. The weights are those of a logistic
+It reads the tuning questions of the sets `project`, of which DOCS are the documents, `club` and
+`journal`, and writes `thresholds.json`. No held-out question is read. The weights are those of a logistic
 regression with a ridge; the twin answers from the confidence on that all but `REFUSED` of the
 answerable questions reach.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REFUSED: Final = 0.07
 RIDGE: Final = 1.0
-TUNED_ON: Final = ("project", "club")
+TUNED_ON: Final = ("project", "club", "journal")
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BORNE: Final = 0.8  # part of a sentence's words that one passage, or the question, has to hold
 OWN: Final = 0.6  # part that the passage has to hold by itself
+KEPT: Final = 0.6  # part of a statement's words that a sentence has to keep to say the same
+ORDERED: Final = 0.8  # part of a sentence's words that stand in the statement in the same order
 
 _HARD: Final = re.compile(r"`[^`]+`|\d[\d.,:]*|(?<![.!?:\n]\s)(?<!^)\b[A-Z][\w-]*[a-z\d]\b")
 _UNKNOWN: Final = re.compile(
@@ -71,6 +73,36 @@ def judge(sentence: str, passages: Sequence[str], question: str) -> Judgement:
         if (grounded, share) > (best.grounded, best.share):
             best = Judgement(grounded, place, share)
     return best
+
+
+def faithful(sentence: str, statement: str, question: str) -> bool:
+    """Tell whether a sentence says what a statement says: its words, in its order, most of them.
+
+    Args:
+        sentence: What a small model made of the statement.
+        statement: A sentence of the author's.
+        question: The question, whose words the sentence may take up.
+    """
+    if not judge(sentence, [statement], question).grounded:
+        return False
+    asked = set(words(question))
+    said = [word for word in words(sentence) if word not in asked]
+    told = [word for word in words(statement) if word not in asked]
+    kept = _in_order(said, told)
+    return bool(told) and kept >= KEPT * len(told) and kept >= ORDERED * len(said)
+
+
+def _in_order(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence."""
+    row = [0] * (len(second) + 1)
+    for word in first:
+        corner = 0
+        for place, other in enumerate(second, start=1):
+            corner, row[place] = (
+                row[place],
+                corner + 1 if word == other else max(row[place], row[place - 1]),
+            )
+    return row[-1]
 
 
 def says_unknown(text: str) -> bool:

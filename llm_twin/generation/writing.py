@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from llm_twin.generation import asking
 from llm_twin.generation.client import ModelError
 from llm_twin.generation.extract import extract
-from llm_twin.generation.grounding import judge, says_unknown
+from llm_twin.generation.grounding import faithful, judge, says_unknown
 from llm_twin.retrieval.units import sentences
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Draft:
         grounded: The part of the sentences that the passages bear out.
         problem: What was wrong with the model, where the passages had to be quoted for that.
         rejected: What the model said and was not handed on.
+        led: The answer begins with a sentence of the model's.
     """
 
     text: str = ""
@@ -55,6 +56,7 @@ class Draft:
     grounded: float = 1.0
     problem: str | None = None
     rejected: str = ""
+    led: bool = False
 
     def add(self, text: str) -> str:
         """Take a further piece, and return it."""
@@ -83,7 +85,7 @@ class Request:
 
 def quoted(draft: Draft, request: Request) -> Iterator[str]:
     """Quote the statements that answer best."""
-    draft.extractive = True
+    draft.extractive = not draft.led
     for number, part in enumerate(extract(request.evidence.statements), start=1):
         draft.cited[number] = (part.chunk, part.quote)
         # A mark after a block of code would be part of it.
@@ -108,12 +110,12 @@ def small_messages(request: Request) -> list[dict[str, str]]:
 async def checked(
     draft: Draft, request: Request, client: ChatClient, asked: Sequence[Mapping[str, str]]
 ) -> AsyncGenerator[str, None]:
-    """Hand on the model's sentences while the statements that answer best bear them out.
+    """Begin with the model's first sentence, if the best statement bears it out; then quote.
 
-    Where the first one is not, or the model can't be asked, the statements are quoted.
+    A small model's sentence reads better than a quotation, and is wrong more often. So it is taken
+    only where it says what the best statement says, and the statements follow it in any case.
     """
-    parts = extract(request.evidence.statements)
-    texts = [part.text for part in parts]
+    best = request.evidence.statements[0]
     try:
         pieces = client.stream(
             asked,
@@ -121,23 +123,17 @@ async def checked(
             temperature=request.temperature,
         )
         async with aclosing(_sentences(draft, asked, pieces)) as stream:
-            said = 0
             async for sentence in stream:
-                verdict = judge(sentence, texts, request.question)
-                if not verdict.grounded:
+                if faithful(sentence, best.unit.told, request.question):
+                    draft.led = True
+                    yield draft.add(f"{sentence} [1]")
+                else:
                     draft.rejected = sentence
-                    break
-                part = parts[verdict.passage]
-                number = _number(draft, part.chunk, part.quote)
-                yield draft.add(f"{' ' if draft.text else ''}{sentence} [{number}]")
-                said += 1
-                if said == SENTENCES:
-                    break
+                break
     except ModelError as error:
         draft.problem = str(error)
-    if not draft.text:
-        for piece in quoted(draft, request):
-            yield piece
+    for piece in quoted(draft, request):
+        yield piece
 
 
 async def _sentences(
@@ -212,14 +208,6 @@ def _attribute(draft: Draft, request: Request, chunks: Sequence[Chunk]) -> None:
     for place in sorted(set(places or [each.passage for each in verdicts if each.grounded])):
         chunk = chunks[place]
         draft.cited[place + 1] = (chunk, quotes.get(chunk.id, texts[place]))
-
-
-def _number(draft: Draft, chunk: Chunk, quote: str) -> int:
-    for number, (known, _) in draft.cited.items():
-        if known.id == chunk.id:
-            return number
-    draft.cited[len(draft.cited) + 1] = (chunk, quote)
-    return len(draft.cited)
 
 
 def _count(draft: Draft, asked: Sequence[Mapping[str, str]], piece: Piece) -> None:

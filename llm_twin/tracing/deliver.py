@@ -1,16 +1,23 @@
 """Delivers the spool once, for a person who waits for it."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from llm_twin.errors import TwinError
 from llm_twin.tracing.forward import Backoff, Forwarder, State
 from llm_twin.tracing.outbox import Outbox
-from llm_twin.tracing.server import Server, UnavailableError
+from llm_twin.tracing.prompts import register_ours
+from llm_twin.tracing.server import RejectedError, Server, UnavailableError
 
 if TYPE_CHECKING:
+    from llm_twin.home import Home
     from llm_twin.settings import Settings
     from llm_twin.tracing.spool import Spool
+
+PATIENCE_SECONDS: Final = 3.0
+"""How long a command whose answer is out waits for the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,36 @@ class Delivered:
 
     delivered: int
     refused: int
+
+
+def after_answer(home: "Home", settings: "Settings") -> str | None:
+    """Deliver what waits, at the end of a command whose answer is out already.
+
+    Where a service runs on the same folder, that one delivers. A server that is slow or away holds
+    the command up for some seconds; the traces stay in the spool.
+
+    Returns:
+        What to tell the user, None where all is well or there is no server.
+    """
+    if settings.opik.url is None:
+        return None
+    from llm_twin.tracing.spool import Spool
+
+    patience = min(settings.opik.timeout, PATIENCE_SECONDS)
+    hasty = settings.model_copy(
+        update={"opik": settings.opik.model_copy(update={"timeout": patience})}
+    )
+    spool = Spool(home.spool_db, lasting=False)
+    try:
+        with home.lock("forward"):
+            deliver(spool, hasty, wait=0)
+    except UnavailableError as error:
+        return f"the trace waits in the spool: {error}"
+    except TwinError:
+        return None  # another process is at it
+    finally:
+        spool.close()
+    return None
 
 
 def deliver(
@@ -61,4 +98,6 @@ def deliver(
                 time.sleep(pause)
                 continue
             State.keep(spool, server.url, None, None, delivered=forwarder.delivered > 0)
+            with suppress(UnavailableError, RejectedError):  # the next one does it
+                register_ours(spool, server, settings.opik.project)
             return Delivered(forwarder.delivered, spool.status().refused)

@@ -48,22 +48,21 @@ def register(
     return made
 
 
-def register_once(
-    spool: "Spool",
-    server: "Server",
-    prompts: Mapping[str, str],
-    *,
-    project: str,
-    version: str | None = None,
-) -> None:
-    """Register prompts unless this spool's forwarder did so before, with the same server.
+def register_ours(spool: "Spool", server: "Server", project: str) -> None:
+    """Register the twin's prompts, unless a forwarder of this spool did so before.
+
+    Each file is a prompt named `llm-twin-` and the file's name without its ending. Its version
+    carries the `prompt_version` that traces name.
 
     Raises:
         UnavailableError: The server takes nothing now.
         RejectedError: The server does not take a prompt.
     """
-    known = json.dumps([server.url, project, version, sorted(prompts.items())])
-    digest = sha256(known.encode()).hexdigest()
-    if spool.state(STATE) != digest:
-        register(server, prompts, project=project, version=version)
-        spool.set_state(STATE, digest)
+    from llm_twin.generation import prompts
+
+    version = prompts.version()
+    known = sha256(json.dumps([server.url, project, version]).encode()).hexdigest()
+    if spool.state(STATE) != known:
+        ours = {f"llm-twin-{name.partition('.')[0]}": prompts.text(name) for name in prompts.NAMES}
+        register(server, ours, project=project, version=version)
+        spool.set_state(STATE, known)

@@ -42,7 +42,7 @@ def moment(text: str | None) -> float | None:
 
 def line(text: str) -> str:
     """Put a text on one line, without what would steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    return _printable(text).strip()
 
 
 def row(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,6 +158,10 @@ def replacing(file: Path) -> Iterator[TextIO]:
         raise
 
 
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def _outcome(trace: Mapping[str, Any]) -> str:
     if trace.get("error_info"):
         return "error"
@@ -201,7 +205,7 @@ def _block(value: object) -> list[str]:
         value = next(iter(value.values()))
     if not isinstance(value, str):
         value = json.dumps(value, indent=2, ensure_ascii=False)
-    return [f"  {line(each)}" if each.strip() else "" for each in value.splitlines()]
+    return [f"  {_printable(each)}".rstrip() for each in value.splitlines()]
 
 
 def _step(span: Mapping[str, Any], spans: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from llm_twin.generation import prompts
 from llm_twin.settings import Settings
-from llm_twin.tracing.prompts import register, register_once
+from llm_twin.tracing.prompts import register, register_ours
 from llm_twin.tracing.server import Server, UnavailableError
 from llm_twin.tracing.tracer import Tracer
 from tests.opik_server import OpikServer
@@ -20,11 +21,11 @@ def server(served: Settings) -> Iterator[Server]:
 
 def test_prompts_get_a_version_when_their_text_is_new(opik: OpikServer, server: Server) -> None:
     """A new prompt and a changed one get a version, a known one gets none."""
-    prompts = {"answer": "Answer from {{passages}}.", "refuse": "Say that you don't know."}
-    assert register(server, prompts, project="p", version="v1") == ["answer", "refuse"]
-    assert register(server, prompts, project="p", version="v1") == []
-    prompts["answer"] = "Answer from {{passages}} alone."
-    assert register(server, prompts, project="p", version="v1") == ["answer"]
+    texts = {"answer": "Answer from {{passages}}.", "refuse": "Say that you don't know."}
+    assert register(server, texts, project="p", version="v1") == ["answer", "refuse"]
+    assert register(server, texts, project="p", version="v1") == []
+    texts["answer"] = "Answer from {{passages}} alone."
+    assert register(server, texts, project="p", version="v1") == ["answer"]
     versions = opik.api.prompts["answer"]
     assert [version["template"] for version in versions] == [
         "Answer from {{passages}}.",
@@ -35,14 +36,17 @@ def test_prompts_get_a_version_when_their_text_is_new(opik: OpikServer, server: 
     assert len(opik.api.prompts["refuse"]) == 1
 
 
-def test_a_forwarder_asks_once(opik: OpikServer, server: Server, tracer: Tracer) -> None:
-    """What was registered is not asked for again, also after a restart."""
+def test_ours_are_registered_once(opik: OpikServer, server: Server, tracer: Tracer) -> None:
+    """Each prompt of the twin is in the library; what is known is not asked for again."""
     with opik.failing(503), pytest.raises(UnavailableError):
-        register_once(tracer.spool, server, {"a": "b"}, project="p")
-    register_once(tracer.spool, server, {"a": "b"}, project="p")
-    assert len(opik.api.prompts["a"]) == 1
+        register_ours(tracer.spool, server, "p")
+    register_ours(tracer.spool, server, "p")
+    assert len(opik.api.prompts) == len(prompts.NAMES)
+    (answer,) = opik.api.prompts["llm-twin-answer"]
+    assert answer["template"] == prompts.text("answer.md")
+    assert answer["metadata"]["prompt_version"] == prompts.version()
     requests = opik.requests
-    register_once(tracer.spool, server, {"a": "b"}, project="p")
+    register_ours(tracer.spool, server, "p")
     assert opik.requests == requests
-    register_once(tracer.spool, server, {"a": "c"}, project="p")
-    assert len(opik.api.prompts["a"]) == 2
+    register_ours(tracer.spool, server, "another project")
+    assert opik.requests > requests

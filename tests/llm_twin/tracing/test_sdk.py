@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from llm_twin.settings import OpikSettings, Settings
+from llm_twin.tracing import sdk
+from llm_twin.tracing.server import Server
 from tests.opik_server import OpikServer
 
 TRACKED = """
@@ -67,8 +70,36 @@ def test_track_goes_to_the_server_of_the_settings(tmp_path: Path) -> None:
 
 
 def test_track_without_a_server_is_off(tmp_path: Path) -> None:
-    """With no server `@track` costs nothing, waits for nobody and leaves the function as it is."""
-    assert tracked(tmp_path) == ["8", "1.0", "false", "false"]
+    """With no server `@track` waits for nobody; a variable does not bring the telemetry back."""
+    on = {"OPIK_SENTRY_ENABLE": "true", "OPIK_ANALYTICS_ENABLE": "true"}
+    assert tracked(tmp_path, **on) == ["8", "1.0", "false", "false"]
+
+
+def test_telemetry_is_off_where_our_server_module_imported_the_sdk() -> None:
+    """Neither Sentry's client nor the statistics run in a process that forwards."""
+    Server(OpikSettings(url="http://127.0.0.1:9")).close()
+    import sentry_sdk
+    from opik.config import OpikConfig
+
+    assert not sentry_sdk.get_client().is_active()
+    config = OpikConfig()
+    assert not config.sentry_enable
+    assert not config.analytics_enable
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OPIK_PROJECT_NAME", "llm-twin"), ("OPIK_ENVIRONMENT", "development")]
+)
+def test_opiks_own_variables_win(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sets Opik's variables means them; else they come from the settings."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", dict(os.environ))
+        os.environ.pop(name, None)
+        sdk.load(Settings())
+        assert os.environ[name] == value
+        os.environ[name] = "theirs"
+        sdk.load(Settings())
+        assert os.environ[name] == "theirs"
 
 
 def test_nothing_of_ours_imports_opik_without_the_switches() -> None:
@@ -85,41 +116,3 @@ def test_nothing_of_ours_imports_opik_without_the_switches() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-def test_switches_are_set_before_the_import(tmp_path: Path) -> None:
-    """A forwarder has the telemetry off though the user's variables have it on."""
-    code = (
-        "import os\nfrom llm_twin.settings import OpikSettings\n"
-        "from llm_twin.tracing.server import Server\n"
-        "Server(OpikSettings(url='http://127.0.0.1:9')).close()\n"
-        "from opik.config import OpikConfig\nconfig = OpikConfig()\n"
-        "print(config.sentry_enable, config.analytics_enable)\n"
-        "import sentry_sdk\nprint(sentry_sdk.get_client().is_active())"
-    )
-    env = os.environ | {"OPIK_SENTRY_ENABLE": "true", "OPIK_ANALYTICS_ENABLE": "true"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=env | {"HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["False", "False", "False"]
-
-
-@pytest.mark.parametrize("name", ["OPIK_PROJECT_NAME", "OPIK_ENVIRONMENT"])
-def test_opiks_own_variables_win(name: str, tmp_path: Path) -> None:
-    """Who sets Opik's variables means them."""
-    code = (
-        "import os\nfrom llm_twin.settings import Settings\nfrom llm_twin.tracing import sdk\n"
-        f"sdk.load(Settings())\nprint(os.environ[{name!r}])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {name: "theirs", "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "theirs"

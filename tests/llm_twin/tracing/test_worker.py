@@ -9,17 +9,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from llm_twin.home import Home
-from llm_twin.settings import OpikSettings, Settings, TracingSettings
+from llm_twin.settings import Settings, TracingSettings
 from llm_twin.tracing.forward import State
 from llm_twin.tracing.tracer import Tracer
 from llm_twin.tracing.worker import Worker
 from tests.llm_twin.tracing.conftest import Ask, whole_request
 from tests.opik_server import OpikServer
 from tests.repository import ROOT
+
+if TYPE_CHECKING:
+    from tests.opik_server import Mode
 
 
 def comes(holds: Callable[[], bool], seconds: float = 60) -> bool:
@@ -61,22 +65,6 @@ def test_what_is_recorded_arrives_by_itself(
     assert tracer.spool.status().waiting == 0
 
 
-def test_hanging_server_does_not_hold_up_the_end(
-    home: Home, opik: OpikServer, ask: Ask, tracer: Tracer
-) -> None:
-    """A service ends in its time though the server never answers; the trace stays."""
-    ask("1")
-    settings = Settings(home=home.path, opik=OpikSettings(url=opik.url, timeout=600.0))
-    opik.mode = "hang"
-    worker = Worker(home, settings)
-    worker.start()
-    assert comes(lambda: opik.requests > 0)
-    start = time.monotonic()
-    worker.stop(grace=0.5)
-    assert time.monotonic() - start < 5
-    assert tracer.spool.status().waiting == 1
-
-
 def test_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     """No forwarder outlives a service that was killed."""
     settings = {"home": str(tmp_path / "home")}
@@ -105,48 +93,40 @@ def alive(process: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_interrupt_of_the_terminal_is_not_for_the_worker(home: Home, served: Settings) -> None:
-    """Ctrl-C ends the service, which ends the worker in order."""
-    with Worker(home, served) as worker:
-        assert worker.pid is not None
-        assert comes((home.path / "locks" / "forward").exists)
-        os.kill(worker.pid, signal.SIGINT)
-        time.sleep(0.2)
-        assert worker.alive
-
-
-def test_limits_are_kept_without_a_server(home: Home) -> None:
-    """The worker keeps the spool within its limits where nothing is forwarded."""
+def test_without_a_server_limits_are_kept_and_ctrl_c_is_not_for_the_worker(home: Home) -> None:
+    """The worker keeps the spool within its limits; Ctrl-C ends the service, which ends it."""
     settings = Settings(home=home.path, tracing=TracingSettings(max_days=1))
     tracer = Tracer.open(home, settings)
     whole_request(tracer, "1")
     with tracer.spool.writing() as connection:
         connection.execute("UPDATE entries SET time = time - 90000")
-    with Worker(home, settings):
+    with Worker(home, settings) as worker:
         assert comes(lambda: tracer.spool.status().traces == 0)
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGINT)
+        time.sleep(0.2)
+        assert worker.alive
     assert tracer.spool.removals()[0].undelivered == 1
 
 
 def test_second_forwarder_waits_for_the_first(
     home: Home, served: Settings, opik: OpikServer, ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Two services on one folder: one forwards, the other takes over when that one ends."""
-    with Worker(home, served):
-        ids = [ask("1").trace_id]
-        assert comes(lambda: opik.api.order == ids)
-        second = Worker(home, served)
-        second.start()
+    """Where another process forwards from the folder, it takes over when that one ends."""
+    ids = [ask("1").trace_id]
+    with Home(home.path).lock("forward"):
+        worker = Worker(home, served)
+        worker.start()
         assert comes(lambda: "another forward is running" in capfd.readouterr().err)
-    ids.append(ask("2").trace_id)
+        assert opik.api.order == []
     assert comes(lambda: opik.api.order == ids)
-    second.stop()
+    worker.stop()
 
 
-@pytest.mark.parametrize("mode", ["hang", "half", 500])
 def test_requests_do_not_feel_the_server(
-    mode: str | int, home: Home, served: Settings, opik: OpikServer, tracer: Tracer
+    home: Home, served: Settings, opik: OpikServer, tracer: Tracer
 ) -> None:
-    """The 99th percentile of a request's record is what it is without a forwarder."""
+    """The 99th percentile of a request is what it is without a forwarder; nor does the end hang."""
 
     def measured(count: int) -> list[float]:
         taken = []
@@ -158,14 +138,19 @@ def test_requests_do_not_feel_the_server(
         return taken
 
     measured(50)
-    opik.mode = mode  # type: ignore[assignment] # the parameters are modes
-    alone, beside = [], []
-    with Worker(home, served):
-        assert comes(lambda: opik.requests > 1)
-        for _ in range(3):
+    alone = measured(200)
+    beside: list[float] = []
+    modes: list[Mode] = ["half", 500, "hang"]
+    with Worker(home, served) as worker:
+        for mode in modes:
+            opik.mode, requests = mode, opik.requests
+            assert comes(lambda: opik.requests > requests)  # noqa: B023 - called now
             beside += measured(100)
-    for _ in range(3):
-        alone += measured(100)
+        start = time.monotonic()
+        worker.stop(grace=0.3)
+        assert time.monotonic() - start < 5
+    alone += measured(200)
     # A request's time is milliseconds, the server's limit half a second: waiting would show.
     assert statistics.quantiles(beside, n=100)[98] < 0.2 + statistics.quantiles(alone, n=100)[98]
     assert statistics.median(beside) < 0.02 + 3 * statistics.median(alone)
+    assert tracer.spool.status().waiting == 750
