@@ -14,12 +14,13 @@ LOCKS = [MAIN, ROOT / "ci/requirements.lock", *sorted(ROOT.glob("ci/src/llm_pipe
 
 
 def wanted(project: Path) -> list[Requirement]:
-    """What a project asks for, to run and to be developed."""
+    """What a project asks for, to run, with its extras, and to be developed."""
     content = tomllib.loads(project.read_text())
-    groups = content.get("dependency-groups", {})
-    return [
-        Requirement(text) for text in [*content["project"]["dependencies"], *groups.get("dev", [])]
-    ]
+    texts = [*content["project"]["dependencies"]]
+    for more in content["project"].get("optional-dependencies", {}).values():
+        texts += more
+    texts += content.get("dependency-groups", {}).get("dev", [])
+    return [Requirement(text) for text in texts]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(ROOT)))
@@ -55,7 +56,6 @@ def test_the_modules_lock_leaves_the_sdk_to_the_engine() -> None:
     pinned = locked(ROOT / "ci/requirements.lock")
     assert "dagger-io" not in pinned
     assert {"gql", "cattrs", "beartype"} <= set(pinned)
-    content = tomllib.loads((ROOT / "ci/pyproject.toml").read_text())
-    for requirement in map(Requirement, content["project"]["dependencies"]):
+    for requirement in wanted(ROOT / "ci/pyproject.toml"):
         assert requirement.specifier.contains(pinned[requirement.name], prereleases=True)
         assert requirement.name != "dagger-io"

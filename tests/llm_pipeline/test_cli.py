@@ -58,7 +58,8 @@ def test_help(tmp_path: Path, arguments: list[str]) -> None:
 def test_exit_codes_are_told(tmp_path: Path) -> None:
     """The help names the exit codes that a caller has to know."""
     text = " ".join(command("--help", cwd=tmp_path)[1].split())
-    assert "0 passed; 1 a check failed; 2 wrong use or configuration; 3 something" in text
+    assert "0 passed; 1 a check failed, or a release was refused; 2 wrong use or" in text
+    assert "; 3 something could not be looked at; 130 interrupted" in text
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -40,8 +40,8 @@ class _Commands(click.Group):
 def cli() -> None:
     """CI as code: one graph of checks, the same on this machine and in containers.
 
-    Exit codes: 0 passed; 1 a check failed; 2 wrong use or configuration; 3 something could not be
-    looked at; 130 interrupted.
+    Exit codes: 0 passed; 1 a check failed, or a release was refused; 2 wrong use or configuration;
+    3 something could not be looked at; 130 interrupted.
     """
 
 

@@ -238,6 +238,34 @@ def test_wrong_region(err: Err) -> None:
         ecr.ensure_repository(PLACE, "team/twin", ORDER)
 
 
+@pytest.mark.parametrize(
+    ("mutability", "filters", "good"),
+    [
+        ("IMMUTABLE", [], True),
+        ("IMMUTABLE_WITH_EXCLUSION", ["sha256-*", "cache-*"], True),
+        ("IMMUTABLE_WITH_EXCLUSION", ["production-*"], False),
+        ("MUTABLE_WITH_EXCLUSION", ["production-*"], False),
+        ("MUTABLE_WITH_EXCLUSION", ["production-*", "staging-*"], True),
+        ("MUTABLE", [], False),
+    ],
+)
+def test_tags_that_may_move(err: Err, mutability: str, filters: list[str], *, good: bool) -> None:
+    """What counts is whether a release's tag can be moved (moto knows no exclusions)."""
+    told = {
+        "repositoryName": "team/twin",
+        "imageTagMutability": mutability,
+        "imageTagMutabilityExclusionFilters": [
+            {"filterType": "WILDCARD", "filter": text} for text in filters
+        ],
+    }
+    with err((200, json.dumps({"repositories": [told]}).encode())):
+        if good:
+            assert not ecr.ensure_repository(PLACE, "team/twin", ORDER)
+            return
+        with pytest.raises(RefusedError, match="The tags of the repository team/twin can be moved"):
+            ecr.ensure_repository(PLACE, "team/twin", ORDER)
+
+
 def test_no_credentials(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any credentials the ways to give some are listed."""
     assert aws

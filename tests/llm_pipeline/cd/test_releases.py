@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from llm_pipeline.cd import oci, records
 from llm_pipeline.cd.oci import Manifest, Stored
@@ -88,15 +89,34 @@ def test_a_record_names_its_image(memory: Front, opened: Open) -> None:
 
 
 def test_an_index_is_released_as_it_is(memory: Front, opened: Open) -> None:
-    """An image for several platforms is one digest like any other."""
+    """An image for several platforms is one digest; its parts are named for tools to choose."""
     registry = opened(memory)
-    parts = [push(registry, text).descriptor for text in ("amd64", "arm64")]
+    parts = [
+        replace(push(registry, name).descriptor, platform={"os": "linux", "architecture": name})
+        for name in ("amd64", "arm64")
+    ]
     index = Manifest(schema_version=2, media_type=oci.INDEX, manifests=parts)
     registry.put(index, "v1")
     image = registry.read("v1")
     sign(registry, image, KEY)
     outcome = environments(registry).promote(None, "staging", "v1", WHO)
-    assert outcome.digest == image.digest
+    assert outcome.digest == running(registry, "staging") == image.digest
+    named = registry.read("staging-000001").manifest.manifests or []
+    assert [each.digest for each in named] == [image.digest, *(part.digest for part in parts)]
+    assert [each.platform for each in named[1:]] == [part.platform for part in parts]
+
+
+def test_an_image_that_tells_no_platform(memory: Front, opened: Open) -> None:
+    """An image whose configuration is none that is known is released all the same."""
+    registry = opened(memory)
+    for kind in ("application/vnd.oci.image.config.v1+json", "text/plain"):
+        config = registry.put_blob(f"no json for {kind}".encode(), kind)
+        manifest = Manifest(schema_version=2, media_type=oci.MANIFEST, config=config)
+        registry.put(manifest)
+        image = registry.read(oci.digest_of(oci.encode(manifest)))
+        sign(registry, image, KEY)
+        outcome = environments(registry).promote(None, "staging", image.digest, WHO)
+        assert outcome.digest == running(registry, "staging") == image.digest
 
 
 def test_a_tag_is_looked_up_anew(memory: Front, opened: Open) -> None:
@@ -284,7 +304,7 @@ def test_no_two_records_are_equal(memory: Front, opened: Open) -> None:
     image = good(registry)
     outcome = environments(registry).promote(None, "staging", image.digest, WHO)
     assert outcome.made is not None
-    made = {records.encode(outcome.made, image.descriptor) for _ in range(10)}
+    made = {records.encode(outcome.made, [image.descriptor]) for _ in range(10)}
     assert len(made) == 10
 
 

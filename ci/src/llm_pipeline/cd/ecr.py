@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_pipeline.cd.oidc import claims
+from llm_pipeline.cd.release import format_tag
 from llm_pipeline.cd.transport import Login
 from llm_pipeline.display import one_line
 from llm_pipeline.errors import ConfigError, LookError, RefusedError
 
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient
+    from types_boto3_ecr.type_defs import RepositoryTypeDef
 
 AUDIENCE: Final = "sts.amazonaws.com"
 KEPT_RELEASES: Final = 50
@@ -132,7 +135,7 @@ def ensure_repository(
                 raise
             found = None
     if found is not None:
-        _demand_immutable(name, found["repositories"][0].get("imageTagMutability", "MUTABLE"))
+        _demand_immutable(found["repositories"][0], environments)
         return False
     with aws_errors(f"create the repository {name} in {place.region}"):
         try:
@@ -154,8 +157,17 @@ def ensure_repository(
     return True
 
 
-def _demand_immutable(name: str, mutability: str) -> None:
-    if mutability == "MUTABLE":
+def _demand_immutable(found: "RepositoryTypeDef", environments: Sequence[str]) -> None:
+    name = found.get("repositoryName", "")
+    mutability = found.get("imageTagMutability", "MUTABLE")
+    filters = found.get("imageTagMutabilityExclusionFilters", [])
+    # With the words "with exclusion" the filters tell of which tags the opposite is true.
+    excluded = [
+        any(fnmatchcase(format_tag(each, 1), one["filter"]) for one in filters)
+        for each in environments
+    ]
+    fixed = not any(excluded) if mutability.startswith("IMMUTABLE") else all(excluded)
+    if not fixed or mutability == "MUTABLE":
         raise RefusedError(
             f"The tags of the repository {name} can be moved, so releases could be overwritten. "
             f"Run: aws ecr put-image-tag-mutability --repository-name {name} "

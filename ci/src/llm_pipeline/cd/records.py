@@ -5,6 +5,7 @@ remove what an index names, so an image is kept for as long as a rollback may ne
 """
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -27,10 +28,14 @@ _CONFIGS: Final = frozenset(
 )
 
 
-def encode(release: Release, image: Descriptor) -> bytes:
-    """Return the record of a release of an image, as it stands under the release's tag.
+def encode(release: Release, images: Sequence[Descriptor]) -> bytes:
+    """Return the record of a release, as it stands under the release's tag.
 
     No two are equal, so that of two that want the same tag only one can have it.
+
+    Args:
+        release: The release.
+        images: What `described` returned for the release's image.
     """
     told = {
         "environment": release.environment,
@@ -48,7 +53,7 @@ def encode(release: Release, image: Descriptor) -> bytes:
             schema_version=2,
             media_type=oci.INDEX,
             artifact_type=RECORD,
-            manifests=[image],
+            manifests=list(images),
             annotations={**annotations, CREATED: release.at} if release.at else annotations,
         )
     )
@@ -75,7 +80,7 @@ def decode(environment: str, tag: str, stored: Stored) -> Release:
     number = parse_tag(environment, tag)
     right = (
         is_record(stored)
-        and len(images) == 1
+        and len(images) > 0
         and kind is not None
         and told.get("environment") == environment
         and told.get("number") == str(number)
@@ -105,17 +110,22 @@ class _Platform(msgspec.Struct, frozen=True):
     variant: str | None = None
 
 
-def described(registry: Registry, image: Stored) -> Descriptor:
-    """Return how a record names an image: with its platform, by which some tools choose."""
+def described(registry: Registry, image: Stored) -> list[Descriptor]:
+    """Return how a record names an image: first itself, then its parts for each platform.
+
+    With the platform, by which tools choose: most don't look into an index inside of an index.
+    """
     plain = Descriptor(image.descriptor.media_type, image.digest, image.descriptor.size)
+    if image.is_index:
+        return [plain, *(image.manifest.manifests or [])]
     config = image.manifest.config
     if config is None or config.media_type not in _CONFIGS:
-        return plain
+        return [plain]
     try:
         told = msgspec.json.decode(registry.blob(config), type=_Platform)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return plain
+        return [plain]
     platform: dict[str, Any] = {"architecture": told.architecture, "os": told.os}
     if told.variant:
         platform["variant"] = told.variant
-    return msgspec.structs.replace(plain, platform=platform)
+    return [msgspec.structs.replace(plain, platform=platform)]
