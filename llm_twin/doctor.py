@@ -1,4 +1,4 @@
-"""Looks at every part of the application, each by itself, so that one broken part hides no other."""
+"""Looks at every part of the application by itself, so that one broken part hides no other."""
 
 from __future__ import annotations
 
@@ -186,6 +186,6 @@ def _tracker(settings: Settings) -> str:
         httpx.get(url, timeout=TIMEOUT).raise_for_status()
     except httpx.HTTPError as error:
         raise TwinError(
-            f"{url}: {type(error).__name__}; traces stay in the spool until it is back; see opik.url"
+            f"{url}: {type(error).__name__}; see opik.url; traces stay in the spool until then"
         ) from None
     return settings.opik.url
