@@ -22,11 +22,14 @@ def serve(host: str | None, port: int | None, config: Path | None) -> None:
     On a signal no further question is taken, and answers in the making may end within the setting
     service.drain_seconds.
     """
-    from llm_twin.service.run import run
+    from llm_twin.service.auth import keys_of
     from llm_twin.settings import load
 
     settings = load(config).settings
     service = settings.service
     if host is not None:
         service = service.model_copy(update={"host": host})
+    keys_of(service)  # settings that contradict each other are told before anything is loaded
+    from llm_twin.service.run import run
+
     sys.exit(run(settings.model_copy(update={"service": service}), port))

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from llm_twin import __version__
@@ -185,8 +186,7 @@ def _add_health(app: FastAPI, service: Service, guards: list[Any]) -> None:
     )
     async def metrics() -> Response:
         """Return the metrics in Prometheus' text format."""
-        kind = "text/plain; version=1.0.0; charset=utf-8"
-        return Response(service.metrics.text(), media_type=kind)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_cors(app: FastAPI, settings: "ServiceSettings") -> None:

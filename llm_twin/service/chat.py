@@ -65,7 +65,7 @@ class ChatResponse(Response):
             work.result()
         elif stopped:
             self._service.metrics.unfinished("failed")
-            await line.refuse(STOPPING)
+            await self._refuse(line, STOPPING)
         else:
             self._service.metrics.unfinished("left")
 
@@ -75,7 +75,14 @@ class ChatResponse(Response):
             async with self._service.queue.turn():
                 await self._answer(line, time.monotonic() - came)
         except ApiError as error:
-            await line.refuse(error)
+            await self._refuse(line, error)
+
+    async def _refuse(self, line: "_Line", error: ApiError) -> None:
+        try:
+            async with asyncio.timeout(_LAST_BYTES):
+                await line.refuse(error)
+        except TimeoutError:
+            log.warning("a reader did not take an error")
 
     async def _answer(self, line: "_Line", waited: float) -> None:
         asked, service = self._asked, self._service

@@ -18,6 +18,8 @@ from llm_twin.service.limits import Rates
 from llm_twin.service.metrics import Metrics
 from llm_twin.service.settings import ServiceSettings
 
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""What is asked by address, and tells nothing."""
 OPEN_PATHS: Final = frozenset(
     {
         "/",
@@ -128,7 +130,8 @@ class Gate:
         headers = Headers(scope=scope)
         body = _Body(receive, self._settings)
         try:
-            self._check_site(headers, scope["method"])
+            if scope["path"] not in HEALTH_PATHS:
+                self._check_site(headers, scope["method"])
             if scope["path"] not in OPEN_PATHS:
                 self._check_caller(headers, scope)
             body.check(headers)

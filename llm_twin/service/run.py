@@ -53,7 +53,6 @@ def run(settings: "Settings", port: int | None) -> int:
         UsageError: The settings contradict each other, or a part is not as they say.
         TwinError: A part can't be opened, or the address is taken.
     """
-    keys_of(settings.service)  # before anything is opened: wrong settings are told at once
     mask = masker(settings)
     _log(settings.log_level, mask)
     home = Home(settings.home)

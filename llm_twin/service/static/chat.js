@@ -4,6 +4,7 @@ const STORED_KEY = "llm-twin-api-key";
 const MOST_MESSAGES = 20;
 const NEAR = 120; // pixels from the end within which the page follows the answer
 const FENCE = /^```/;
+const ITEM = /^\s*[-*] (.+)/;
 const INLINE = /(`[^`\n]+`|\[\d{1,2}\])/;
 
 const page = Object.fromEntries(
@@ -97,17 +98,20 @@ function element(name, className, text) {
   return node;
 }
 
-// Code blocks, inline code and the numbers of sources; everything else is plain text.
+// Code blocks, lists, inline code and the numbers of sources; everything else is plain text.
 function render(target, text, numbers) {
   const nodes = [];
   let plain = [];
   let code = null;
+  let list = null;
   const flush = () => {
-    const between = plain.join("\n").replace(/^\n+|\n+$/g, ""); // a block has a margin
+    const between = plain.join("\n").replace(/^\n+|\n+$/g, ""); // what follows has a margin
     if (between) nodes.push(...inline(between, numbers));
     plain = [];
+    list = null;
   };
   for (const line of text.split("\n")) {
+    const item = ITEM.exec(line);
     if (FENCE.test(line)) {
       if (code === null) {
         flush();
@@ -116,8 +120,20 @@ function render(target, text, numbers) {
         nodes.push(block(code));
         code = null;
       }
+    } else if (code !== null) {
+      code.push(line);
+    } else if (item) {
+      if (!list) {
+        flush();
+        list = document.createElement("ul");
+        nodes.push(list);
+      }
+      const entry = document.createElement("li");
+      entry.append(...inline(item[1], numbers));
+      list.append(entry);
     } else {
-      (code ?? plain).push(line);
+      list = null;
+      plain.push(line);
     }
   }
   if (code !== null) nodes.push(block(code));

@@ -1,5 +1,6 @@
 """A model that fails, callers who leave, signals, and settings that can't work."""
 
+import json
 import os
 import signal
 import socket
@@ -207,13 +208,14 @@ def test_spool_that_is_full_gives_no_whole_answer(corpus: Path, tmp_path: Path) 
             LLM_TWIN_MODEL_URL=llm.url,
             LLM_TWIN_TRACING_WHEN_FULL="refuse",
             LLM_TWIN_TRACING_MAX_MEGABYTES="1",
+            LLM_TWIN_SERVICE_CHARACTERS="1000000",
         ) as service,
     ):
         llm.reset(ANSWER)
         told: list[Any] = []
         with service.client() as client:
-            for _ in range(100):
-                body = question(f"How hot is the kiln? {'why ' * 10_000}", stream=True)
+            for _ in range(20):
+                body = question(f"How hot is the kiln? {'why ' * 50_000}", stream=True)
                 response = client.post("/v1/chat/completions", json=body)
                 told = list(events(response))
                 if told[-1] is not None:
@@ -221,6 +223,39 @@ def test_spool_that_is_full_gives_no_whole_answer(corpus: Path, tmp_path: Path) 
     assert told[-1] is not None
     assert set(told[-1]) == {"error"}
     assert "full" in told[-1]["error"]["message"]
+
+
+def test_reader_who_does_not_read_loses_the_turn(corpus: Path, tmp_path: Path) -> None:
+    """A caller who takes nothing of a long answer does not keep others from theirs."""
+    with (
+        llm_server() as llm,
+        running(
+            corpus,
+            tmp_path,
+            LLM_TWIN_MODEL_URL=llm.url,
+            LLM_TWIN_SERVICE_CONCURRENCY="1",
+            LLM_TWIN_SERVICE_ANSWER_SECONDS="4",
+            LLM_TWIN_SERVICE_QUEUE_SECONDS="60",
+        ) as service,
+    ):
+        llm.says = lambda _messages: f"{'x' * 1_000_000} " * 12
+        host, port = service.url.removeprefix("http://").split(":")
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((host, int(port)))
+            body = json.dumps(question(stream=True)).encode()
+            connection.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                % (len(body), body)
+            )
+            llm.wait_for(lambda server: server.running == 1)
+            llm.says = lambda _messages: ANSWER
+            with service.client() as client:
+                response = client.post("/v1/chat/completions", json=question())
+                assert response.json()["choices"][0]["message"]["content"] == ANSWER
+                metrics = client.get("/metrics").text
+    assert 'llm_twin_answers_total{kind="failed"} 1.0' in metrics
 
 
 def test_help_names_the_command(tmp_path: Path) -> None:
