@@ -4,20 +4,25 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A command to time. ``expects``: the exit code that shows that it did its work."""
+    """A command to time.
+
+    ``expects``: the exit code that shows that it did its work. ``before``: called before each run,
+    untimed.
+    """
 
     name: str
     argv: Sequence[str]
     cwd: Path
     env: Mapping[str, str]
     expects: int = 0
+    before: Callable[[], None] | None = None
 
 
 def measure(contestants: Sequence[Contestant], runs: int) -> dict[str, list[float]]:
@@ -39,6 +44,8 @@ def measure(contestants: Sequence[Contestant], runs: int) -> dict[str, list[floa
 
 
 def _once(contestant: Contestant) -> float:
+    if contestant.before is not None:
+        contestant.before()
     started = time.perf_counter()
     done = subprocess.run(  # noqa: S603 - the commands are this package's own
         contestant.argv,

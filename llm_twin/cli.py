@@ -46,9 +46,17 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "llm_twin.corpus.command:restore",
         "Bring back what a backup holds.",
     ),
+    "serve": (
+        "llm_twin.commands.serve:serve",
+        "Serve the API and the chat page until SIGTERM or Ctrl-C.",
+    ),
     "settings": (
         "llm_twin.commands.settings:settings",
         "Show every setting and where it comes from.",
+    ),
+    "traces": (
+        "llm_twin.tracing.command:traces",
+        "Look at recorded requests, write them out, carry them to Opik.",
     ),
 }
 

@@ -20,7 +20,8 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.errors import DEBUG_VARIABLE, UsageError
-from llm_twin.values import Amount, Count, Folder, Name, Port, Price, Seconds, Secret, Url
+from llm_twin.service.settings import ServiceSettings
+from llm_twin.values import Amount, Count, Folder, Name, Price, Seconds, Secret, Url
 
 PREFIX: Final = "LLM_TWIN_"
 FILE_VARIABLE: Final = "LLM_TWIN_CONFIG"
@@ -32,13 +33,6 @@ MASK: Final = "********"
 
 class SettingsError(UsageError):
     """Settings that can't be used; the message has one line for each problem, and no value."""
-
-
-class ServiceSettings(BaseModel, frozen=True):
-    """Where the service listens."""
-
-    host: Name = "127.0.0.1"
-    port: Port = 8000
 
 
 class EndpointSettings(BaseModel, frozen=True):

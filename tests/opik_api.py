@@ -15,6 +15,7 @@ sdk.quiet()  # before the first import
 
 from opik.rest_api import (  # noqa: E402 - see above
     FeedbackScoreBatchItem,
+    ProjectPagePublic,
     PromptVersionDetail,
     SpanPublic,
     SpanWrite,
@@ -50,6 +51,9 @@ class OpikApi:
         self.problems: list[str] = []
         self.poison: str | None = None
 
+    MOST: ClassVar[int] = 1000
+    """Records that Opik takes in a request."""
+
     def take(self, method: str, path: str, body: Json) -> Reply:
         """Do what a request asks for; return the status and what is answered."""
         for (wanted, pattern), action in self.ROUTES.items():
@@ -66,7 +70,14 @@ class OpikApi:
     def _alive(self, _body: Json) -> Reply:
         return 200, {"message": "pong", "healthy": True}
 
+    def _projects(self, _body: Json) -> Reply:
+        names = sorted({trace["project_name"] for trace in self.traces.values()})
+        content = [{"name": name} for name in names]
+        page = {"page": 1, "size": 1, "total": len(names), "content": content}
+        return 200, _sent(ProjectPagePublic, page)
+
     def _traces(self, body: Json) -> Reply:
+        self._few(body["traces"])
         traces = [_checked(TraceWrite, trace) for trace in body["traces"]]
         if any(self.poison and trace.get("name") == self.poison for trace in traces):
             return 422, {"errors": [f"traces named {self.poison} are not taken"]}
@@ -77,10 +88,15 @@ class OpikApi:
         return 204, None
 
     def _spans(self, body: Json) -> Reply:
+        self._few(body["spans"])
         for span in [_checked(SpanWrite, span) for span in body["spans"]]:
             _id(span["trace_id"])
             self._merge(self.spans, span)
         return 204, None
+
+    def _few(self, records: list[Json]) -> None:
+        if not 1 <= len(records) <= self.MOST:
+            raise ValueError(f"{len(records)} records in a request")
 
     def _merge(self, kept: dict[str, Json], new: Json) -> None:
         self.arrivals[new["id"]] += 1
@@ -90,6 +106,7 @@ class OpikApi:
         old.update({key: value for key, value in new.items() if value is not None})
 
     def _scores(self, body: Json) -> Reply:
+        self._few(body["scores"])
         for score in [_checked(FeedbackScoreBatchItem, score) for score in body["scores"]]:
             self.scores[score["id"], score["name"]] = score
         return 204, None
@@ -143,6 +160,7 @@ class OpikApi:
 
     ROUTES: ClassVar[Mapping[tuple[str, str], Callable[..., Reply]]] = {
         ("GET", "is-alive/ping"): _alive,
+        ("GET", "v1/private/projects"): _projects,
         ("POST", "v1/private/traces/batch"): _traces,
         ("POST", "v1/private/spans/batch"): _spans,
         ("PUT", "v1/private/traces/feedback-scores"): _scores,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003 - click calls it
 from typing import TYPE_CHECKING
@@ -15,9 +15,12 @@ import click
 from llm_twin.commands import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llm_twin.answers import Answer, Message
     from llm_twin.home import Home
     from llm_twin.settings import Settings
+    from llm_twin.tracing.tracer import Tracer
     from llm_twin.twin import Twin
 
 
@@ -56,12 +59,14 @@ def _opened(config: Path | None) -> tuple[Home, Settings]:
 async def _ask(home: Home, settings: Settings, messages: list[Message], *, as_json: bool) -> None:
     from llm_twin.twin import Twin
 
-    async with Twin.open(home, settings) as twin:
-        answer = await _told(twin, messages, silent=as_json)
-    if as_json:
-        click.echo(json.dumps({"schema": 1, **asdict(answer)}, indent=2, ensure_ascii=False))
-    else:
-        _show_sources(answer)
+    with _traced(home, settings) as tracer:
+        async with Twin.open(home, settings) as twin:
+            answer, trace = await _told(twin, messages, tracer, silent=as_json)
+        if as_json:
+            shown = {"schema": 1, "trace_id": trace, **asdict(answer)}
+            click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        else:
+            _show_sources(answer)
 
 
 async def _chat(home: Home, settings: Settings) -> None:
@@ -69,12 +74,30 @@ async def _chat(home: Home, settings: Settings) -> None:
     from llm_twin.twin import Twin
 
     messages: list[Message] = []
-    async with Twin.open(home, settings) as twin:
-        while question := (await asyncio.to_thread(_read)).strip():
-            messages.append(Message("user", question))
-            answer = await _told(twin, messages, silent=False)
-            _show_sources(answer)
-            messages.append(Message("assistant", answer.text))
+    with _traced(home, settings) as tracer:
+        async with Twin.open(home, settings) as twin:
+            while question := (await asyncio.to_thread(_read)).strip():
+                messages.append(Message("user", question))
+                answer, _ = await _told(twin, messages, tracer, silent=False)
+                _show_sources(answer)
+                messages.append(Message("assistant", answer.text))
+
+
+@contextmanager
+def _traced(home: Home, settings: Settings) -> Iterator[Tracer]:
+    """Open the tracer; what it recorded is delivered when the answers are out."""
+    from llm_twin.tracing.tracer import Tracer
+
+    tracer = Tracer.open(home, settings)
+    try:
+        yield tracer
+    finally:
+        tracer.close()
+    if settings.opik.url is not None:
+        from llm_twin.tracing.deliver import after_answer
+
+        if problem := after_answer(home, settings):
+            click.echo(f"Warning: {problem}", err=True)
 
 
 def _read() -> str:
@@ -83,20 +106,26 @@ def _read() -> str:
     return sys.stdin.readline()
 
 
-async def _told(twin: Twin, messages: list[Message], *, silent: bool) -> Answer:
+async def _told(
+    twin: Twin, messages: list[Message], tracer: Tracer, *, silent: bool
+) -> tuple[Answer, str]:
+    """Tell the answer as it comes; return it and its trace's id when both are recorded."""
     from llm_twin.answers import Done, Token
 
     answer: Answer | None = None
-    async with aclosing(twin.answer(messages)) as events:
-        async for event in events:
-            if isinstance(event, Token) and not silent:
-                click.echo(_printable(event.text), nl=False)
-                sys.stdout.flush()
-            elif isinstance(event, Done):
-                answer = event.answer
-    if answer is None:
-        raise AssertionError("an answer ends with Done")
-    return answer
+    given = {"messages": [asdict(message) for message in messages]}
+    with tracer.request(click.get_current_context().info_name or "ask", given) as request:
+        async with aclosing(twin.answer(messages, observer=request)) as events:
+            async for event in events:
+                if isinstance(event, Token) and not silent:
+                    click.echo(_printable(event.text), nl=False)
+                    sys.stdout.flush()
+                elif isinstance(event, Done):
+                    answer = event.answer
+        if answer is None:
+            raise AssertionError("an answer ends with Done")
+        request.answered(answer)
+    return answer, request.trace_id
 
 
 def _show_sources(answer: Answer) -> None:

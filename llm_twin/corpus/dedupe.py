@@ -6,9 +6,10 @@ MinHash signatures find candidates (Broder, "On the resemblance and containment 
 
 import re
 import sqlite3
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from llm_twin.corpus.document import Document
+from llm_twin.corpus.store import Corpus
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +28,7 @@ def signature(text: str) -> bytes:
     sequences = _sequences(text)
     if len(sequences) < _FEWEST_WORDS - _SEQUENCE:
         return b""
-    from datasketch import MinHash
-
-    made = MinHash(num_perm=_PERMUTATIONS, seed=_SEED, scheme=_SCHEME)
+    made = _empty().copy()
     made.update_batch([sequence.encode("utf-8", "replace") for sequence in sorted(sequences)])
     values: np.ndarray = made.hashvalues
     return values.astype("<u4").tobytes()
@@ -42,13 +41,15 @@ def likeness(one: str, other: str) -> float:
     return len(ones & others) / together if together else 0.0
 
 
-def mark_duplicates(db: sqlite3.Connection, share: float) -> None:
+def mark_duplicates(corpus: Corpus, share: float) -> None:
     """Set `contents.duplicate_of` anew: of documents that are alike the longest one stays.
 
     Args:
-        db: The corpus, in a transaction.
+        corpus: The corpus, in a transaction.
         share: From which likeness on a document is left out; 1 keeps all.
     """
+    corpus.prune()
+    db = corpus.db
     db.execute("UPDATE contents SET duplicate_of = NULL WHERE duplicate_of IS NOT NULL")
     if share >= 1:
         return
@@ -92,13 +93,8 @@ def exact_duplicates(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
     return [(path, source, kept) for path, source, kept in db.execute(query)]
 
 
-def text_of(document: Document) -> str:
-    """Return what the likeness of documents is judged by."""
-    return f"{document.title}\n{document.text}"
-
-
 def _text(db: sqlite3.Connection, document: str) -> str:
-    query = "SELECT title || char(10) || text FROM contents WHERE id = ?"
+    query = "SELECT text FROM contents WHERE id = ?"
     return str(db.execute(query, (document,)).fetchone()[0])
 
 
@@ -109,7 +105,15 @@ def _sequences(text: str) -> set[str]:
 
 def _unpacked(packed: bytes) -> "MinHash":
     import numpy as np
+
+    made = _empty().copy()
+    made.hashvalues = np.frombuffer(packed, dtype="<u4")
+    return made
+
+
+@cache
+def _empty() -> "MinHash":
+    """Return the signature of nothing; its permutations are what takes long to make."""
     from datasketch import MinHash
 
-    values = np.frombuffer(packed, dtype="<u4")
-    return MinHash(num_perm=_PERMUTATIONS, seed=_SEED, hashvalues=values, scheme=_SCHEME)
+    return MinHash(num_perm=_PERMUTATIONS, seed=_SEED, scheme=_SCHEME)

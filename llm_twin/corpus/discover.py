@@ -114,26 +114,27 @@ class _Walk:
 
     def walk(self, folder: Path, source: str, ignored: "_Ignored | None") -> None:
         """Take a folder with all below it, in the order of names."""
-        if is_repository(folder):
-            self._repository(folder, source)
-            if is_bare(folder):
-                return
-            ignored = _Ignored(folder)
         try:
+            if is_repository(folder):
+                self._repository(folder, source)
+                if is_bare(folder):
+                    return
+                ignored = _Ignored(folder)
             children = sorted(folder.iterdir())
+            folders = {child for child in children if child.is_dir() and not child.is_symlink()}
+            installed = (folder / "pyvenv.cfg").exists()
         except OSError as error:
             self._found.unseen.append(key_of(folder))
             self._skip(folder, source, f"can't be looked into: {error.strerror}")
             return
-        for child in children:
+        for child in [] if installed else children:
             if child.name.startswith(".") or (ignored and ignored.covers(child)):
                 continue
             below = f"{source}/{key_of(Path(child.name))}"
-            if child.is_dir() and not child.is_symlink():
-                if child.name not in _LEFT_OUT and not (child / "pyvenv.cfg").exists():
-                    self.walk(child, below, ignored)
-            else:
+            if child not in folders:
                 self.file(child, below, named=False)
+            elif child.name not in _LEFT_OUT:
+                self.walk(child, below, ignored)
 
     def file(self, path: Path, source: str, *, named: bool) -> None:
         """Take a file.

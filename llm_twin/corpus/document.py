@@ -10,7 +10,7 @@ class Document:
     """One text of the author's, as the corpus holds it: cleaned and masked.
 
     Attributes:
-        id: SHA-256, in hex, of the title and the text.
+        id: SHA-256, in hex, of the title, where it has one of its own, and the text.
         source: Where it comes from, the same on every machine: a path that starts with the name of
             the folder that was ingested, `PATH/MEMBER` in an archive, `PATH#RECORD` in an export,
             `git:REPOSITORY@COMMIT`.
@@ -96,6 +96,11 @@ class Entry:
 
 
 def identity(title: str, text: str) -> str:
-    """Return a document's id: SHA-256 of title and text, with white space made even."""
+    """Return a document's id: SHA-256 of title and text, with white space made even.
+
+    Args:
+        title: Empty where it was made from the file's name: then two copies are one document.
+        text: Its text.
+    """
     even = re.sub(r"\s+", " ", f"{title}\0{text}").strip()
     return hashlib.sha256(even.encode("utf-8", "surrogatepass")).hexdigest()

@@ -44,7 +44,7 @@ def forget(  # noqa: PLR0913 - the parts that hold text, and what to tell of the
     except TwinError as error:
         beyond.append(f"the index: {error}; then run `llm-twin index`")
     beyond += [
-        "adapters that were trained before: they stay out of production from the next training on",
+        "adapters and bundles that were made before: they stay out of production at the next run",
         "backups that were made before: delete them and make a new one",
         "your files: they are left where they are, and are not taken again",
     ]
@@ -63,9 +63,18 @@ def _forget_traces(home: Home, settings: Settings, terms: Sequence[str], beyond:
     finally:
         spool.close()
     if gone.delivered:
-        server = settings.opik.url or "the Opik server"
-        beyond.append(f"traces at {server}: delete there {', '.join(gone.delivered)}")
+        _forget_delivered(settings, gone.delivered, beyond)
     return gone.traces
+
+
+def _forget_delivered(settings: Settings, traces: Sequence[str], beyond: list[str]) -> None:
+    from llm_twin.tracing.server import Server
+
+    try:
+        with Server(settings.opik) as server:
+            server.delete(traces)
+    except TwinError as error:
+        beyond.append(f"traces at the Opik server ({error}): delete there {', '.join(traces)}")
 
 
 def _forget_index(

@@ -15,7 +15,7 @@ from llm_twin.corpus.document import Document, Entry, identity
 from llm_twin.corpus.forgotten import Veil, forms
 from llm_twin.corpus.ingest import store_entry, veil_of
 from llm_twin.corpus.store import Corpus
-from llm_twin.errors import RefusedError, UsageError
+from llm_twin.errors import RefusedError, TwinError, UsageError
 from llm_twin.home import Home
 from llm_twin.progress import Progress
 from llm_twin.settings import Settings
@@ -86,8 +86,11 @@ def forget(
             raise RefusedError(f"{term}: no document has this id, source, path, URL or title")
         else:
             terms = _forget_person(corpus, settings, veil, term, done, sure=wanted == "person")
-        corpus.scrub()
         left = len(corpus)
+        try:
+            corpus.scrub()
+        except TwinError as error:
+            done.beyond.append(f"pages of the database: {error}; then run this command again")
     done.traces = elsewhere.forget(home, settings, progress, terms, left=left, beyond=done.beyond)
     return done
 
@@ -144,7 +147,7 @@ def _documents(db: sqlite3.Connection, term: str) -> list[str]:
     values = {"term": term, "place": place, "below": below}
     if ids := [row[0] for row in db.execute(query, values)]:
         return ids
-    query = "SELECT id FROM contents WHERE lower(title) = lower(?)"
+    query = "SELECT DISTINCT document FROM entries WHERE lower(title) = lower(?)"
     return _one([row[0] for row in db.execute(query, (term,))], term)
 
 
@@ -167,11 +170,11 @@ def _forget_documents(
 ) -> list[str]:
     with corpus.writing() as db:
         # What says nearly the same would come up in the place of what is erased.
-        marks = ",".join("?" * len(ids))
-        query = f"SELECT id FROM contents WHERE duplicate_of IN ({marks})"  # noqa: S608 - marks
-        alike = [row[0] for row in db.execute(query, ids)]
-        terms = _erase(db, veil, [*ids, *alike], done)
-        dedupe.mark_duplicates(db, settings.corpus.near_duplicates)
+        pairs = "SELECT id, coalesce(duplicate_of, id) FROM contents ORDER BY id"
+        kept = dict(db.execute(pairs).fetchall())
+        groups = {kept[each] for each in ids}
+        terms = _erase(db, veil, [each for each in kept if kept[each] in groups], done)
+        dedupe.mark_duplicates(corpus, settings.corpus.near_duplicates)
     return terms
 
 
@@ -223,7 +226,7 @@ def _forget_person(  # noqa: PLR0913 - what one person needs
             "INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?, ?)",
             [(value, kind, words, now) for value, kind, words in written],
         )
-        dedupe.mark_duplicates(db, settings.corpus.near_duplicates)
+        dedupe.mark_duplicates(corpus, settings.corpus.near_duplicates)
     return [*terms, *(forms(term) if "@" not in term else [term])]
 
 
@@ -240,22 +243,20 @@ def _ways(veil: Veil, term: str) -> tuple[list[tuple[str, str, int]], Veil]:
 
 def _replace(db: sqlite3.Connection, known: Veil, done: Forgetting) -> None:
     """Put a placeholder in the place of a name in every document that holds it."""
-    for old, title, text in db.execute("SELECT id, title, text FROM contents").fetchall():
+    query = """
+        SELECT c.id, c.text, e.path, e.name, e.source, e.title, e.author, e.date, e.url, e.kind,
+        e.writer FROM entries e JOIN contents c ON c.id = e.document
+    """
+    now = datetime.now(UTC).isoformat()
+    for old, text, path, name, source, title, author, *rest in db.execute(query).fetchall():
         bare, body = known.over(title), known.over(text)
-        query = "SELECT * FROM entries WHERE document = ?"
-        places = db.execute(query, (old,)).fetchall()
-        authors = {place[4]: known.over(place[4]) for place in places if place[4]}
-        same_authors = all(name == hidden for name, hidden in authors.items())
-        if not places or ((bare, body) == (title, text) and same_authors):
+        hidden = known.over(author) if author else None
+        if (bare, body, hidden) == (title, text, author):
             continue
-        new = identity(bare, body)
-        mark = dedupe.signature(f"{bare}\n{body}")
-        db.execute("DELETE FROM entries WHERE document = ?", (old,))
-        for path, name, _, source, author, date, url, kind, writer in places:
-            hidden = authors.get(author) if author else None
-            document = Document(new, source, bare, body, hidden, date, url, kind)
-            store_entry(db, path, Entry(document, name, mark, writer))
-            done.altered.append(source)
+        date, url, kind, writer = rest
+        new = identity(bare if identity(title, text) == old else "", body)
+        document = Document(new, source, bare, body, hidden, date, url, kind)
+        store_entry(db, path, Entry(document, name, dedupe.signature(body), writer))
+        done.altered.append(source)
         if new != old:
-            now = datetime.now(UTC).isoformat()
             db.execute("INSERT OR IGNORE INTO erased VALUES (?, ?)", (old, now))

@@ -60,11 +60,11 @@ def ingest(paths: Sequence[Path], corpus: Corpus, settings: Settings, progress: 
         with corpus.writing() as db, Reading(preparer) as reading:
             _remove(db, gone, report, found)
             progress.begin("reading", len(touched))
-            run = _Run(db, reading, reader, report)
+            run = _Run(db, reading, preparer, reader, report)
             for unit in touched:
                 run.take(unit, known.get(unit.key))
                 progress.advance()
-            dedupe.mark_duplicates(db, rules.near_duplicates)
+            dedupe.mark_duplicates(corpus, rules.near_duplicates)
             set_share = "INSERT OR REPLACE INTO meta VALUES ('near_duplicates', ?)"
             db.execute(set_share, (str(rules.near_duplicates),))
     _complete(report, corpus, found)
@@ -104,6 +104,7 @@ class _Run:
 
     db: sqlite3.Connection
     reading: Reading
+    preparer: Preparer
     reader: str
     report: Report
 
@@ -131,7 +132,8 @@ class _Run:
             (self.report.changed if last else self.report.taken).append(unit.source)
 
     def _skip(self, unit: Unit, skip: Skip) -> None:
-        row = (unit.key, skip.name, f"{unit.source}{skip.name}", skip.reason)
+        source = self.preparer.masker.mask_text(f"{unit.source}{skip.name}")
+        row = (unit.key, skip.name, source, skip.reason)
         self.db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", row)
         if skip.again:
             change = "UPDATE files SET stamp = '', digest = '' WHERE path = ?"
@@ -141,12 +143,12 @@ class _Run:
 def store_entry(db: sqlite3.Connection, path: str, entry: Entry) -> None:
     """Store a document and where it is from."""
     document = entry.document
-    content = (document.id, document.title, document.text, entry.signature)
-    db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, ?, NULL)", content)
-    row = (path, entry.name, document.id, document.source, document.author, document.date)
+    content = (document.id, document.text, entry.signature)
+    db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?, ?, NULL)", content)
+    row = (path, entry.name, document.id, document.source, document.title, document.author)
     db.execute(
-        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, document.url, document.kind, entry.writer),
+        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, document.date, document.url, document.kind, entry.writer),
     )
 
 

@@ -48,7 +48,7 @@ class Preparer:
         if self.veil.hash(document.id) in self.veil.documents:
             return Skip(item.name, "was forgotten")
         writer = self.veil.hash(item.e_mail.strip()) if item.e_mail else ""
-        return Entry(document, item.name, dedupe.signature(dedupe.text_of(document)), writer)
+        return Entry(document, item.name, dedupe.signature(document.text), writer)
 
     def _refusal(self, item: Item, path: str) -> str | None:
         if self.veil.hides(item.author, item.e_mail):
@@ -65,13 +65,13 @@ class Preparer:
 
     def _document(self, item: Item, source: str) -> Document:
         place = item.source or f"{source}{item.name}"
-        title = cleaning.one_line(self._hidden(item.title or "")) or cleaning.title_of(place)
+        title = cleaning.one_line(self._hidden(item.title or ""))
         text = self._hidden(cleaning.clean(item.text))
         author = self._hidden(cleaning.one_line(item.author or ""))
         return Document(
             id=identity(title, text),
             source=self._hidden(place),
-            title=title,
+            title=title or cleaning.title_of(self._hidden(place)),
             text=text,
             author=re.sub(rf"[\s(<,]*{re.escape(E_MAIL)}[\s)>]*", "", author) or None,
             date=cleaning.iso_date(item.date),

@@ -22,13 +22,13 @@ _MIGRATIONS: Final = (
         path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL, reader TEXT NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE contents (
-        id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, signature BLOB NOT NULL,
-        duplicate_of TEXT
+        id TEXT PRIMARY KEY, text TEXT NOT NULL, signature BLOB NOT NULL, duplicate_of TEXT
     );
     CREATE TABLE entries (
         path TEXT NOT NULL REFERENCES files ON DELETE CASCADE, name TEXT NOT NULL,
-        document TEXT NOT NULL REFERENCES contents, source TEXT NOT NULL, author TEXT, date TEXT,
-        url TEXT, kind TEXT NOT NULL, writer TEXT NOT NULL, PRIMARY KEY (path, name)
+        document TEXT NOT NULL REFERENCES contents, source TEXT NOT NULL, title TEXT NOT NULL,
+        author TEXT, date TEXT, url TEXT, kind TEXT NOT NULL, writer TEXT NOT NULL,
+        PRIMARY KEY (path, name)
     ) WITHOUT ROWID;
     CREATE INDEX entries_of_document ON entries (document);
     CREATE TABLE skipped (
@@ -44,7 +44,7 @@ _MIGRATIONS: Final = (
     """,
 )
 _SHOWN: Final = """
-    SELECT c.id, e.source, c.title, c.text, e.author, e.date, e.url, e.kind
+    SELECT c.id, e.source, e.title, c.text, e.author, e.date, e.url, e.kind
     FROM contents c JOIN entries e ON e.document = c.id
 """
 
@@ -117,8 +117,8 @@ class Corpus:
     def snapshot(self) -> str:
         """Return what tells this state of the corpus from any other: a SHA-256 in hex.
 
-        It is over the ids of the documents and where they come from, so that nothing that an
-        index holds of them can differ under the same snapshot.
+        It is over the documents' ids, sources, titles and addresses, so that nothing that an index
+        holds of them can differ under the same snapshot.
         """
         return self.meta("snapshot") or _digest_of([])
 
@@ -165,10 +165,15 @@ class Corpus:
         with guarded(self._path):
             return dict(self.db.execute("SELECT document, at FROM erased").fetchall())
 
-    def _seal(self) -> None:
+    def prune(self) -> None:
+        """Drop the texts that no place holds any more; part of every change."""
         self.db.execute("DELETE FROM contents WHERE id NOT IN (SELECT document FROM entries)")
+
+    def _seal(self) -> None:
+        self.prune()
         rows = self.db.execute(
-            "SELECT c.id, e.source, e.url FROM contents c JOIN entries e ON e.document = c.id "
+            "SELECT c.id, e.source, e.title, e.url FROM contents c "
+            "JOIN entries e ON e.document = c.id "
             "WHERE c.duplicate_of IS NULL ORDER BY c.id, e.source, e.name"
         )
         set_meta(self.db, "snapshot", _digest_of(rows))

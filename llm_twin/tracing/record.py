@@ -4,13 +4,14 @@ The field names are those of `TraceWrite`, `SpanWrite` and `FeedbackScoreBatchIt
 The SDK itself is not imported: that takes seconds.
 """
 
-import json
 import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
+
+from pydantic_core import to_json
 
 from llm_twin.masking import Masker
 from llm_twin.observing import Kind
@@ -147,25 +148,27 @@ class Writer:
 
 def plain(value: object, depth: int = 0) -> Json:
     """Make JSON of a value whatever it is; what has no form in JSON is told as text."""
+    if isinstance(value, str):  # most of them are
+        return _whole(value)
+    if value is None or isinstance(value, int | float):
+        return _scalar(value)
     if depth >= DEEPEST:
         return f"({type(value).__name__} at depth {depth})"
-    if is_dataclass(value) and not isinstance(value, type):
-        value = {each.name: getattr(value, each.name) for each in fields(value)}
-    if isinstance(value, Mapping):
-        return {_whole(str(key)): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item, depth + 1) for item in value]
-    return _scalar(value)
+    if type(value) is not dict and is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, dict | Mapping):
+        return {_whole(str(key)): plain(item, depth + 1) for key, item in value.items()}
+    return _whole(value.isoformat() if isinstance(value, datetime) else str(value))
 
 
-def _scalar(value: object) -> Json:
+def _scalar(value: float | None) -> Json:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return int(value) if -LARGEST <= value < LARGEST else hex(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return float(value)
-    return _whole(value.isoformat() if isinstance(value, datetime) else str(value))
+    return float(value) if math.isfinite(value) else str(value)
 
 
 def _whole(text: str) -> str:
@@ -187,4 +190,4 @@ def _known(fields_: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _dumped(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return to_json(value).decode()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_twin.errors import TwinError, UsageError
+from llm_twin.home import sync_folder
 
 BUSY_SECONDS: Final = 30.0
 """How long a connection waits for another one's commit."""
@@ -26,7 +27,7 @@ MIGRATIONS: Final[Sequence[str]] = (
         failed INTEGER NOT NULL,
         body TEXT NOT NULL
     );
-    CREATE INDEX entries_of_trace ON entries (trace);
+    CREATE INDEX entries_of_trace ON entries (trace, kind);
     CREATE TABLE outbox (
         seq INTEGER PRIMARY KEY,
         retry REAL NOT NULL DEFAULT 0,
@@ -63,6 +64,7 @@ def connect(path: Path, *, lasting: bool = True) -> sqlite3.Connection:
     try:
         if not path.exists():
             path.touch(mode=0o600)
+            sync_folder(path.parent)
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )

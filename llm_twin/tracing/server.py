@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 LONGEST_REASON: Final = 200
 LONGEST_WAIT: Final = 3600.0
+SENT_AT_ONCE: Final = 1000
+"""Records of one kind that a server takes in a request."""
 DELETED_AT_ONCE: Final = 500
 TOO_LARGE: Final = 413
 NO_KEY: Final = frozenset({401, 403})
@@ -127,8 +129,8 @@ class Server:
         with self.asking():
             if written:
                 self.api.traces.create_traces(traces=written)
-            if steps:
-                self.api.spans.create_spans(spans=steps)
+            for start in range(0, len(steps), SENT_AT_ONCE):
+                self.api.spans.create_spans(spans=steps[start : start + SENT_AT_ONCE])
             if marks:
                 self.api.traces.score_batch_of_traces(scores=marks)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from llm_twin.home import Home
     from llm_twin.settings import Settings
     from llm_twin.tracing.forward import Forwarder, Waits
+    from llm_twin.tracing.server import Server
 
 LOOKED_EVERY: Final = 0.25
 """Seconds between two looks for new entries; a look is one read of the file's header."""
@@ -141,16 +142,17 @@ class Loop:
         self._backoff = Backoff(waits)
         self._tidied = -math.inf
         self._said: str | None = None
+        self._registered = False
 
     def run(self) -> None:
         """Carry the spool, and keep it within its limits."""
         while not self._stop.is_set():
             try:
+                if self._settings.opik.url is None:
+                    self._tidy_only()
+                    continue
                 with self._home.lock("forward"):
-                    if self._settings.opik.url is None:
-                        self._tidy_only()
-                    else:
-                        self._carry()
+                    self._carry()
             except TwinError as error:
                 # Another forwarder is at it, or the disk is full: neither ends the service.
                 self._say(str(error))
@@ -173,6 +175,7 @@ class Loop:
                 seen = self._spool.version()
                 wait = self._drain(forwarder, server.url)
                 if wait is None:
+                    self._register(server)
                     self._idle(seen)
                 else:
                     self._stop.wait(wait)
@@ -194,10 +197,25 @@ class Loop:
         except UnavailableError as error:
             problem = str(error)
             wait = self._backoff.again(error.wait)
-        if problem != self._said or forwarder.delivered > before:
-            State.keep(self._spool, url, problem, wait, delivered=forwarder.delivered > before)
+        took = forwarder.delivered > before
+        if took or problem or self._said:
+            State.keep(self._spool, url, problem, wait, delivered=took)
         self._say(problem)
         return wait
+
+    def _register(self, server: "Server") -> None:
+        from llm_twin.tracing.prompts import register_ours
+        from llm_twin.tracing.server import RejectedError, UnavailableError
+
+        if self._registered:
+            return
+        try:
+            register_ours(self._spool, server, self._settings.opik.project)
+        except UnavailableError:
+            return  # with the next delivery
+        except RejectedError as error:
+            self._say(f"the prompts are in no library: {error}")
+        self._registered = True
 
     def _idle(self, seen: int) -> None:
         """Wait until there is something new, or something that was put off is due."""

@@ -1,5 +1,6 @@
 """Environments on the host: built once, whole or not at all, anew when what decides changes."""
 
+import socket
 import subprocess
 import sys
 import zipfile
@@ -181,3 +182,20 @@ def test_key_of_another_python(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() != environment_key(InstallPlan("pip"), tmp_path, [])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pip", "install", "--retries=1", "--index-url", "{index}", "made-up"),
+        ("uv", "pip", "install", "--index-url", "{index}", "made-up"),
+    ],
+)
+def test_index_out_of_reach(build: Build, command: tuple[str, ...]) -> None:
+    """Where no index answers, that is what is said, and not that a package does not exist."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # not listening, so nobody answers there
+        index = f"http://127.0.0.1:{taken.getsockname()[1]}/simple"
+        words = tuple(word.replace("{index}", index) for word in command)
+        with pytest.raises(InstallError, match="no package index could be reached; check the"):
+            build(InstallPlan("uv", (words,)))

@@ -12,14 +12,21 @@ PLAIN = [
     *("CORPUS_AUTHORS", "CORPUS_MASK", "CORPUS_DRAFTS", "CORPUS_NEAR_DUPLICATES"),
     *("CORPUS_MAX_FILE_MB", "CORPUS_MAX_SECONDS", "CORPUS_TEXT_FIELDS", "CORPUS_TITLE_FIELDS"),
     *("CORPUS_AUTHOR_FIELDS", "CORPUS_DATE_FIELDS", "CORPUS_URL_FIELDS"),
-    *("SERVICE_HOST", "SERVICE_PORT"),
+    *("SERVICE_HOST", "SERVICE_PORT", "SERVICE_MODEL", "SERVICE_AUTH", "SERVICE_ALLOWED_HOSTS"),
+    *("SERVICE_CORS_ORIGINS", "SERVICE_TRUSTED_PROXIES", "SERVICE_BODY_BYTES", "SERVICE_MESSAGES"),
+    *("SERVICE_CHARACTERS", "SERVICE_MAX_TOKENS", "SERVICE_RATE", "SERVICE_CONCURRENCY"),
+    *("SERVICE_QUEUE", "SERVICE_QUEUE_SECONDS", "SERVICE_BODY_SECONDS", "SERVICE_ANSWER_SECONDS"),
+    "SERVICE_DRAIN_SECONDS",
     *("MODEL_URL", "MODEL_NAME"),
     *("EMBEDDINGS_URL", "EMBEDDINGS_NAME"),
     "QDRANT_URL",
-    *("OPIK_URL", "OPIK_PROJECT"),
+    *("OPIK_URL", "OPIK_PROJECT", "OPIK_WORKSPACE", "OPIK_TIMEOUT"),
+    *("TRACING_ENVIRONMENT", "TRACING_IMAGE", "TRACING_COMMIT", "TRACING_MAX_MEGABYTES"),
+    *("TRACING_MAX_DAYS", "TRACING_WHEN_FULL", "TRACING_INPUT_PRICE", "TRACING_OUTPUT_PRICE"),
     "ZENML_STORE_URL",
 ]
 SECRETS = [
+    "SERVICE_API_KEYS",
     "MODEL_API_KEY",
     "EMBEDDINGS_API_KEY",
     "QDRANT_API_KEY",
@@ -28,7 +35,15 @@ SECRETS = [
 ]
 # What a test can't derive from a setting's name, because not every text is allowed.
 VALUES = {"SERVICE_PORT": "81", "LOG_LEVEL": "error", "HOME": "/data"}
+VALUES |= {"SERVICE_AUTH": "required", "SERVICE_CORS_ORIGINS": "https://example.com"}
+VALUES |= {"SERVICE_RATE": "5/second", "SERVICE_BODY_BYTES": "6", "SERVICE_MESSAGES": "7"}
+VALUES |= {"SERVICE_CHARACTERS": "8", "SERVICE_MAX_TOKENS": "9", "SERVICE_CONCURRENCY": "10"}
+VALUES |= {"SERVICE_QUEUE": "0", "SERVICE_QUEUE_SECONDS": "1.5", "SERVICE_BODY_SECONDS": "2.5"}
+VALUES |= {"SERVICE_ANSWER_SECONDS": "3.5", "SERVICE_DRAIN_SECONDS": "4.5"}
 VALUES |= {"CORPUS_MASK": "key", "CORPUS_DRAFTS": "True", "CORPUS_NEAR_DUPLICATES": "0.5"}
+VALUES |= {"OPIK_TIMEOUT": "1.5", "TRACING_MAX_MEGABYTES": "5", "TRACING_MAX_DAYS": "6"}
+VALUES |= {"TRACING_WHEN_FULL": "refuse", "TRACING_INPUT_PRICE": "0.5"}
+VALUES |= {"TRACING_OUTPUT_PRICE": "0.0"}
 VALUES |= {"CORPUS_MAX_FILE_MB": "3", "CORPUS_MAX_SECONDS": "4"}
 
 
@@ -198,6 +213,11 @@ def test_unknown_variable_like_no_other(monkeypatch: pytest.MonkeyPatch) -> None
         ("[service]\nhost = ''", "service.host: should be one line of text"),
         ("[model]\nurl = ['x']", "model.url: should be a valid string"),
         ("home = 1", "home: should be a path"),
+        ("[opik]\ntimeout = 0", "opik.timeout: should be a number of seconds above 0"),
+        ("[opik]\ntimeout = true", "opik.timeout: should be a number that is not negative"),
+        ("[tracing]\nmax_days = 0", "tracing.max_days: should be a whole number from 1"),
+        ("[tracing]\ninput_price = nan", "tracing.input_price: should be a number that is not"),
+        ("[tracing]\nwhen_full = 'x'", "tracing.when_full: should be 'drop' or 'refuse'"),
         ("[model", "is not valid TOML: "),
     ],
 )

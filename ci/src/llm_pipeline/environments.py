@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from llm_pipeline.errors import InstallError, LookError
 from llm_pipeline.globs import matching
-from llm_pipeline.install import MANIFESTS, InstallPlan
+from llm_pipeline.install import MANIFESTS, InstallPlan, explain
 from llm_pipeline.processes import install_env, run
 
 DATA: Final = Path(__file__).parent / "data"
@@ -62,9 +62,9 @@ def _venv(folder: Path, *options: str) -> tuple[str, ...]:
 
 def _failed(command: Sequence[str], code: int, log: Path) -> InstallError:
     text = log.read_text(encoding="utf-8", errors="replace")
-    last = " / ".join([line.strip() for line in text.splitlines() if line.strip()][-_TAIL:])
     shown = " ".join([Path(command[0]).name, *command[1:4]])
-    message = f"the environment could not be made: `{shown} ...` ended with {code}: {last}"
+    said = explain(text, _TAIL)
+    message = f"the environment could not be made: `{shown} ...` ended with {code}: {said}"
     return InstallError(message, text)
 
 

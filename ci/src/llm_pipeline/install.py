@@ -36,6 +36,9 @@ _ASIDE: Final = re.compile(
 )
 _LOCAL: Final = re.compile(r"(?m)^\s*(\.{1,2}(/|\[|\s|$)|-e[\s.]|--editable)")
 _INCLUDED: Final = re.compile(r"(?m)^\s*(?:-[rc]\s*|--(?:requirement|constraint)[ =])(\S+)")
+_UNREACHED: Final = re.compile(
+    r"Retry\(total=0,|dns error|error sending request|[Ff]ailed to connect|All attempts to connect"
+)
 _PIP: Final = (
     *("pip", "--python", "{env}/bin/python"),
     *("install", "--no-input", "--progress-bar=off"),
@@ -100,6 +103,22 @@ def plan_install(facts: Facts, settings: Install, *, coverage: bool) -> InstallP
         inputs=tuple(settings.project or ("**",)),
         key=(*settings.inputs, *map(_literal, _reached(facts, settings))),
     )
+
+
+def explain(log: str, lines: int) -> str:
+    """Return what a failed installation came to: that no index answered, or its last lines.
+
+    Args:
+        log: What the command printed.
+        lines: How many lines to take.
+    """
+    if _UNREACHED.search(log):
+        return (
+            "no package index could be reached; check the network, the proxy and the certificates, "
+            "or name a mirror as pip and uv know it"
+        )
+    said = [line.strip() for line in log.splitlines() if line.strip()]
+    return " / ".join(said[-lines:])
 
 
 def _detect(facts: Facts) -> str:

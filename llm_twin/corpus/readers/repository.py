@@ -81,8 +81,26 @@ def read_repository(folder: Path, rules: CorpusSettings) -> Iterator[Item | Skip
             yield from _commits(repository, name, rules)
             if is_bare(folder):
                 yield from _files(repository, name, rules)
-        except (KeyError, AssertionError, ValueError, OSError) as error:
+        except _broken() as error:
             raise NotTakenError(f"is a broken repository: {type(error).__name__}") from None
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """Return what dulwich raises where objects are missing or damaged."""
+    from dulwich import errors
+
+    return (
+        errors.ApplyDeltaError,
+        errors.ChecksumMismatch,
+        errors.FileFormatException,
+        errors.MissingCommitError,
+        errors.ObjectMissing,
+        errors.WrongObjectException,
+        AssertionError,
+        KeyError,
+        OSError,
+        ValueError,
+    )
 
 
 def _opened(folder: Path) -> "Repo":

@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 import threading
+import time
 from pathlib import Path
 
 from llm_twin.home import Home
@@ -15,6 +16,8 @@ from llm_twin.settings import Settings
 from llm_twin.tracing.tracer import Tracer
 from llm_twin.tracing.worker import Worker
 from tests.llm_twin.tracing.conftest import whole_request
+
+PAUSE = 0.005  # seconds; the forwarder has to come to its turn
 
 
 def main() -> None:
@@ -31,6 +34,7 @@ def main() -> None:
             with said:
                 sys.stdout.write(f"{request.trace_id}\n")
                 sys.stdout.flush()
+            time.sleep(PAUSE)
 
     with Worker(home, settings) as worker:
         sys.stdout.write(f"{worker.pid}\n")

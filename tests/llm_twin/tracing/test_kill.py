@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +21,10 @@ from tests.repository import ROOT
 
 
 def killed(
-    settings: dict[str, object], number: int, enough: Callable[[int], bool], chance: random.Random
+    settings: Mapping[str, object],
+    number: int,
+    enough: Callable[[int], bool],
+    chance: random.Random,
 ) -> list[str]:
     """Record in a process of four threads, kill it after enough answers; return their traces."""
     process = subprocess.Popen(

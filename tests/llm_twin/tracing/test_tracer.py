@@ -237,7 +237,7 @@ def test_full_spool_refuses_or_drops(home: Home) -> None:
 
     def fill() -> None:
         for _ in range(100):
-            with tracer.request("x", {"text": "word " * 10_000}) as request:
+            with tracer.request("x", {"text": "word " * 3_900}) as request:
                 request.finish({})
 
     with pytest.raises(FullError, match="LLM_TWIN_TRACING_MAX_MEGABYTES"):

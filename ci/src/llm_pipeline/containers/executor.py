@@ -10,6 +10,7 @@ import dagger
 from llm_pipeline.containers.layers import DATA, ENV, OUT, REPO, TOOLS, VERSION, Layers
 from llm_pipeline.errors import InstallError, LookError
 from llm_pipeline.graph import Execution
+from llm_pipeline.install import explain
 from llm_pipeline.plan import Planned
 from llm_pipeline.script import Places, script
 
@@ -69,11 +70,10 @@ class ContainerExecutor:
 def unmade(error: dagger.ExecError) -> InstallError:
     """Make of a layer's failed command an error that shows its output."""
     log = f"{error.stdout}\n{error.stderr}".strip()
-    last = (error.stderr or error.stdout).strip().splitlines()[-1:]
+    said = explain(error.stderr.strip() or error.stdout, 1)
     command = " ".join(word for word in error.command[:8] if not word.endswith("/trust.sh"))
     return InstallError(
-        f"the environment could not be made: `{command}` ended with {error.exit_code}: "
-        f"{''.join(last)}",
+        f"the environment could not be made: `{command}` ended with {error.exit_code}: {said}",
         log,
     )
 

@@ -1,0 +1,1 @@
+"""The HTTP service: an OpenAI-compatible API and the chat page."""
