@@ -1,4 +1,4 @@
-"""Looks at every part of the application, each by itself, so that one broken part hides no other."""
+"""Looks at every part of the application by itself, so that one broken part hides no other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from llm_twin.settings import Settings
 
 LITTLE: Final = 200  # megabytes of free space
-TIMEOUT: Final = 10.0  # seconds for a server to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +71,16 @@ def examine(config: Path | None) -> list[Finding]:
 
 
 def _parts(settings: Settings, home: Home) -> list[tuple[str, Callable[[], str]]]:
+    from llm_twin.tracing import check
+
     return [
         ("corpus", lambda: _corpus(home)),
         ("embeddings", lambda: _embeddings(settings)),
         ("index", lambda: _index(settings, home)),
         ("language model", lambda: _model(settings)),
         ("vector store", lambda: _store(settings)),
-        ("tracker", lambda: _tracker(settings)),
+        ("traces", lambda: check.spool(home, settings)),
+        ("tracker", lambda: check.server(settings)),
     ]
 
 
@@ -174,18 +176,3 @@ def _store(settings: Settings) -> str:
     finally:
         server.close()
     return f"{settings.qdrant.url}, {count} collections"
-
-
-def _tracker(settings: Settings) -> str:
-    if not settings.opik.url:
-        return "none: traces stay in the spool"
-    import httpx
-
-    url = f"{settings.opik.url.rstrip('/')}/is-alive/ping"
-    try:
-        httpx.get(url, timeout=TIMEOUT).raise_for_status()
-    except httpx.HTTPError as error:
-        raise TwinError(
-            f"{url}: {type(error).__name__}; traces stay in the spool until it is back; see opik.url"
-        ) from None
-    return settings.opik.url

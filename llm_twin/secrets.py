@@ -55,7 +55,7 @@ _TOKEN: Final = re.compile(
 )
 _BLOCK: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:(?s:.){0,20000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:(?s:.){0,10000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     # One that was cut: what still looks like it.
     r"|(?:\s*(?:\\n)?[A-Za-z0-9+/=]{16,})*)"
 )

@@ -83,7 +83,7 @@ class AnswerSettings(BaseModel, frozen=True):
     """
 
     mode: Literal["auto", "streamed", "checked", "extractive"] = "auto"
-    passages: Count = 5
+    passages: Count = 8
     max_tokens: Count = 256
     temperature: Amount = 0.0
     parallel: Count = 2

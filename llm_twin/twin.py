@@ -149,7 +149,7 @@ class Twin:
             )
             timings["retrieval"] = time.perf_counter() - began
             span.update(
-                output={"passages": [_shown(hit) for hit in found.hits]},
+                output={"passages": [_shown(hit) for hit in evidence.hits]},
                 metadata={
                     "confidence": round(evidence.confidence, 4),
                     "enough": evidence.enough,
@@ -157,7 +157,7 @@ class Twin:
                     "corpus": found.corpus,
                 },
             )
-        yield Retrieved(found.hits)
+        yield Retrieved(evidence.hits)
         draft = Draft()
         request = Request(
             messages,

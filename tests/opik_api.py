@@ -15,6 +15,7 @@ sdk.quiet()  # before the first import
 
 from opik.rest_api import (  # noqa: E402 - see above
     FeedbackScoreBatchItem,
+    ProjectPagePublic,
     PromptVersionDetail,
     SpanPublic,
     SpanWrite,
@@ -68,6 +69,12 @@ class OpikApi:
 
     def _alive(self, _body: Json) -> Reply:
         return 200, {"message": "pong", "healthy": True}
+
+    def _projects(self, _body: Json) -> Reply:
+        names = sorted({trace["project_name"] for trace in self.traces.values()})
+        content = [{"name": name} for name in names]
+        page = {"page": 1, "size": 1, "total": len(names), "content": content}
+        return 200, _sent(ProjectPagePublic, page)
 
     def _traces(self, body: Json) -> Reply:
         self._few(body["traces"])
@@ -153,6 +160,7 @@ class OpikApi:
 
     ROUTES: ClassVar[Mapping[tuple[str, str], Callable[..., Reply]]] = {
         ("GET", "is-alive/ping"): _alive,
+        ("GET", "v1/private/projects"): _projects,
         ("POST", "v1/private/traces/batch"): _traces,
         ("POST", "v1/private/spans/batch"): _spans,
         ("PUT", "v1/private/traces/feedback-scores"): _scores,

@@ -6,6 +6,7 @@ MinHash signatures find candidates (Broder, "On the resemblance and containment 
 
 import re
 import sqlite3
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from llm_twin.corpus.store import Corpus
@@ -27,9 +28,7 @@ def signature(text: str) -> bytes:
     sequences = _sequences(text)
     if len(sequences) < _FEWEST_WORDS - _SEQUENCE:
         return b""
-    from datasketch import MinHash
-
-    made = MinHash(num_perm=_PERMUTATIONS, seed=_SEED, scheme=_SCHEME)
+    made = _empty().copy()
     made.update_batch([sequence.encode("utf-8", "replace") for sequence in sorted(sequences)])
     values: np.ndarray = made.hashvalues
     return values.astype("<u4").tobytes()
@@ -106,7 +105,15 @@ def _sequences(text: str) -> set[str]:
 
 def _unpacked(packed: bytes) -> "MinHash":
     import numpy as np
+
+    made = _empty().copy()
+    made.hashvalues = np.frombuffer(packed, dtype="<u4")
+    return made
+
+
+@cache
+def _empty() -> "MinHash":
+    """Return the signature of nothing; its permutations are what takes long to make."""
     from datasketch import MinHash
 
-    values = np.frombuffer(packed, dtype="<u4")
-    return MinHash(num_perm=_PERMUTATIONS, seed=_SEED, hashvalues=values, scheme=_SCHEME)
+    return MinHash(num_perm=_PERMUTATIONS, seed=_SEED, scheme=_SCHEME)

@@ -44,7 +44,7 @@ def forget(  # noqa: PLR0913 - the parts that hold text, and what to tell of the
     except TwinError as error:
         beyond.append(f"the index: {error}; then run `llm-twin index`")
     beyond += [
-        "adapters that were trained before: they stay out of production from the next training on",
+        "adapters and bundles that were made before: they stay out of production at the next run",
         "backups that were made before: delete them and make a new one",
         "your files: they are left where they are, and are not taken again",
     ]

@@ -15,7 +15,7 @@ from llm_twin.corpus.document import Document, Entry, identity
 from llm_twin.corpus.forgotten import Veil, forms
 from llm_twin.corpus.ingest import store_entry, veil_of
 from llm_twin.corpus.store import Corpus
-from llm_twin.errors import RefusedError, UsageError
+from llm_twin.errors import RefusedError, TwinError, UsageError
 from llm_twin.home import Home
 from llm_twin.progress import Progress
 from llm_twin.settings import Settings
@@ -86,8 +86,11 @@ def forget(
             raise RefusedError(f"{term}: no document has this id, source, path, URL or title")
         else:
             terms = _forget_person(corpus, settings, veil, term, done, sure=wanted == "person")
-        corpus.scrub()
         left = len(corpus)
+        try:
+            corpus.scrub()
+        except TwinError as error:
+            done.beyond.append(f"pages of the database: {error}; then run this command again")
     done.traces = elsewhere.forget(home, settings, progress, terms, left=left, beyond=done.beyond)
     return done
 

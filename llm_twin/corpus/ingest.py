@@ -60,7 +60,7 @@ def ingest(paths: Sequence[Path], corpus: Corpus, settings: Settings, progress: 
         with corpus.writing() as db, Reading(preparer) as reading:
             _remove(db, gone, report, found)
             progress.begin("reading", len(touched))
-            run = _Run(db, reading, reader, report)
+            run = _Run(db, reading, preparer, reader, report)
             for unit in touched:
                 run.take(unit, known.get(unit.key))
                 progress.advance()
@@ -104,6 +104,7 @@ class _Run:
 
     db: sqlite3.Connection
     reading: Reading
+    preparer: Preparer
     reader: str
     report: Report
 
@@ -131,7 +132,8 @@ class _Run:
             (self.report.changed if last else self.report.taken).append(unit.source)
 
     def _skip(self, unit: Unit, skip: Skip) -> None:
-        row = (unit.key, skip.name, f"{unit.source}{skip.name}", skip.reason)
+        source = self.preparer.masker.mask_text(f"{unit.source}{skip.name}")
+        row = (unit.key, skip.name, source, skip.reason)
         self.db.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", row)
         if skip.again:
             change = "UPDATE files SET stamp = '', digest = '' WHERE path = ?"

@@ -20,6 +20,7 @@ from llm_twin.corpus.document import Entry, Item, NotTakenError, Skip
 from llm_twin.corpus.readers import ARCHIVE, reader_of
 from llm_twin.corpus.readers.archive import read_archive
 from llm_twin.corpus.readers.repository import read_repository
+from llm_twin.errors import TwinError
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from llm_twin.corpus.rules import CorpusSettings
 
 _MEMORY: Final = 4 << 30  # bytes
+_TO_START: Final = 120  # seconds
 _TO_END: Final = 10  # seconds
 _Message = Entry | Skip | None
 """None after the last one of a file."""
@@ -48,7 +50,11 @@ class Reading:
         self._end()
 
     def read(self, unit: Unit) -> Iterator[Entry | Skip]:
-        """Yield the documents of a file or repository, and what of it was not taken."""
+        """Yield the documents of a file or repository, and what of it was not taken.
+
+        Raises:
+            TwinError: The process does not start.
+        """
         connection = self._started()
         seconds = self._preparer.rules.max_seconds
         try:
@@ -76,6 +82,12 @@ class Reading:
             process.start()
             theirs.close()
             self._process = process
+            # Starting is not part of any document's time.
+            if not _is_ready(self._connection):
+                self._end()
+                raise TwinError(
+                    "the process that reads files did not start; close other programs and try again"
+                )
         return self._connection
 
     def _end(self) -> None:
@@ -92,13 +104,21 @@ class Reading:
         self._process = None
 
 
+def _is_ready(connection: Connection) -> bool:
+    try:
+        return connection.poll(_TO_START) and connection.recv() is None
+    except (EOFError, OSError):
+        return False
+
+
 def serve(connection: Connection, preparer: "Preparer") -> None:
     """Read what is asked for until the other end closes; the target of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     _limit_memory()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, OSError):  # the other end closed
+        connection.send(None)
         while True:
             unit: Unit = connection.recv()
             for message in _messages(unit, preparer):
@@ -110,8 +130,10 @@ def _messages(unit: Unit, preparer: "Preparer") -> Iterator[Entry | Skip]:
     names: dict[str, int] = {}
     try:
         for item in _items(unit, preparer.rules):
-            seen = names[item.name] = names.get(item.name, 0) + 1
-            named = item if seen == 1 else replace(item, name=f"{item.name}~{seen}")
+            # A record's name may be an address of its author's.
+            name = preparer.masker.mask_text(item.name)
+            seen = names[name] = names.get(name, 0) + 1
+            named = replace(item, name=name if seen == 1 else f"{name}~{seen}")
             if isinstance(named, Skip):
                 yield named
             else:

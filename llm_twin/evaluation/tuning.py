@@ -1,9 +1,9 @@
 """Fits when there is evidence enough: `python -m llm_twin.evaluation.tuning DOCS`.
 
 It reads the tuning questions of the sets `project`, of which DOCS are the documents, `club` and
-`journal`, and writes `thresholds.json`. No held-out question is read. The weights are those of a logistic
-regression with a ridge; the twin answers from the confidence on that all but `REFUSED` of the
-answerable questions reach.
+`journal`, and writes `thresholds.json`. No held-out question is read. The weights are those of a
+logistic regression with a ridge; the twin answers from the confidence on that all but `REFUSED` of
+the answerable questions reach.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from llm_twin.evaluation import questions as sets
-from llm_twin.generation.evidence import FEATURES, features
+from llm_twin.generation.evidence import FEATURES, Thresholds, features
 from llm_twin.generation.orders import gives_orders
 
 if TYPE_CHECKING:
@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
     from llm_twin.evaluation.questions import Question
 
-REFUSED: Final = 0.07
+
+class Fitted(TypedDict):
+    """What `thresholds.json` holds."""
+
+    weights: dict[str, float]
+    bias: float
+    least: float
+
+
+REFUSED: Final = 0.05
 RIDGE: Final = 1.0
 TUNED_ON: Final = ("project", "club", "journal")
 
@@ -45,10 +54,21 @@ def main() -> None:
     fitted = fit(rows, answers)
     target = Path(__file__).parents[1] / "generation" / "thresholds.json"
     target.write_text(f"{json.dumps(fitted, indent=2)}\n")
-    sys.stdout.write(f"{target}: {len(rows)} questions, answers from {fitted['least']} on\n")
+    judged = Thresholds(fitted["weights"], fitted["bias"], fitted["least"])
+    enough = [
+        judged.confidence(dict(zip(FEATURES, row, strict=True))) >= judged.least for row in rows
+    ]
+    told = [
+        sum(yes and not got for yes, got in zip(answers, enough, strict=True)),
+        sum(got and not yes for yes, got in zip(answers, enough, strict=True)),
+    ]
+    sys.stdout.write(
+        f"{target}: {len(rows)} questions; {told[0]} of {sum(answers)} refused, "
+        f"{told[1]} of {len(rows) - sum(answers)} answered that should not be\n"
+    )
 
 
-def fit(rows: Sequence[Sequence[float]], answers: Sequence[bool]) -> dict[str, object]:
+def fit(rows: Sequence[Sequence[float]], answers: Sequence[bool]) -> Fitted:
     """Fit the weights and the threshold.
 
     Args:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from llm_twin.generation.orders import gives_orders
+from llm_twin.generation.orders import asks_private, gives_orders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SHARES: Final = 0.7  # weight of words in common, beside nearness and cover
 FITS: Final = 0.1
 RANK: Final = 0.1
+FUSED: Final = 5.0  # weight of the search's score, beside what the reader says of the passage
+PRIVATE: Final = 0.97  # confidence from which on private matters of people are told
 FEATURES: Final = ("near", "passage_covers", "passage_least")
 
 
@@ -53,11 +55,13 @@ class Evidence:
 
     Attributes:
         statements: The statements, the best first; none that gives orders to a model.
+        hits: The passages, in the order that the reader gave them.
         confidence: Probability that they hold the answer.
         enough: Whether that suffices to answer.
     """
 
     statements: tuple[Statement, ...]
+    hits: tuple[Hit, ...]
     confidence: float
     enough: bool
 
@@ -105,10 +109,20 @@ def weigh(
         if not gives_orders(each.unit.told)
     ]
     if not found:
-        return Evidence((), 0.0, enough=False)
+        return Evidence((), tuple(hits), 0.0, enough=False)
     confidence = thresholds().confidence(features(found))
+    least = PRIVATE if asks_private(question) else thresholds().least
     return Evidence(
         tuple(sorted(found, key=score, reverse=True)),
+        _ranked(hits, found),
         confidence,
-        enough=confidence >= thresholds().least and not gives_orders(question),
+        enough=confidence >= least and not gives_orders(question),
+    )
+
+
+def _ranked(hits: Sequence[Hit], found: Sequence[Statement]) -> tuple[Hit, ...]:
+    """The passages by what the search and the reader say of them together."""
+    read = {each.hit.chunk.id: each.passage_near + each.passage_covers for each in found}
+    return tuple(
+        sorted(hits, key=lambda hit: read.get(hit.chunk.id, 0.0) + FUSED * hit.score, reverse=True)
     )

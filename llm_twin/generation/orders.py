@@ -46,6 +46,26 @@ _SHAPES: Final = (
 _ORDERS: Final = re.compile("|".join(_SHAPES), re.IGNORECASE | re.DOTALL)
 
 
+_PRIVATE: Final = re.compile(
+    r"\b(?:(?:home |private |e-?mail |postal )address|address of (?:the |an? )?(?:author|user"
+    r"|person|writer|wom[ae]n|m[ae]n|child)|'s (?:\w+ )?(?:address|age|weight)"
+    r"|(?:tele)?phone number|mobile number|e-?mail of|passwords?|passcode|account number"
+    r"|(?:bank|credit|debit) (?:account|card)|salary|earns?|mortgage|debts?|ill|illness(?:es)?"
+    r"|diseases?|diagnosis|blood type|married|divorced|affair|pregnant|religious|political views?"
+    r"|sexual\w*|birthday|secret about|where (?:\w+ )?(?:does|do|did|is) .*\b(?:lives?|living)"
+    r"|(?:private|secret|encryption) key|key of (?:your|his|her|their))\b",
+    re.IGNORECASE,
+)
+
+
+def asks_private(text: str) -> bool:
+    """Tell whether a question asks for what is private, or gives access to something.
+
+    It may still be answered, where the documents tell it plainly.
+    """
+    return _PRIVATE.search(text) is not None
+
+
 def gives_orders(text: str) -> bool:
     """Tell whether a text tries to command a language model, or asks for its instructions."""
     return _ORDERS.search(text) is not None

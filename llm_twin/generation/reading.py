@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from llm_twin.retrieval.units import units
-from llm_twin.retrieval.words import pairs, words
+from llm_twin.retrieval.words import measures, pairs, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -204,8 +204,12 @@ def _wanted(
     for row, word in enumerate(asked.words):
         rows.setdefault(word, []).append(row)
     wanted = []
+    no_topic = measures(question)
     for each in rows.values():
-        text = question[asked.spans[each[0]][0] : asked.spans[each[-1]][1]]
+        start, end = asked.spans[each[0]][0], asked.spans[each[-1]][1]
+        if (start, end) in no_topic:
+            continue
+        text = question[start:end]
         if stems := [stem for _, stem in pairs(text)]:
             wanted.append((each, rarity.get(stems[0], 1.0)))
     return wanted or [([row], 1.0) for row in range(len(asked.words))]

@@ -38,6 +38,10 @@ class Embedder(Protocol):
         """Return one row of unit length for each text, float32 of shape (n, dimensions)."""
         ...
 
+    def close(self) -> None:
+        """Free what is open."""
+        ...
+
 
 def embedder(settings: Settings) -> Embedder:
     """Return the embedder that the settings name.
@@ -93,6 +97,12 @@ class Remote:
         if rows and not (np.isfinite(vectors).all() and lengths.all()):
             raise self._strange("a vector is empty or not finite")
         return vectors / lengths if rows else np.empty((0, 0), dtype=np.float32)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def _rows(self, texts: Sequence[str]) -> list[list[float]]:
         import httpx

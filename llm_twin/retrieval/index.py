@@ -138,6 +138,7 @@ class Index:
 
     def close(self) -> None:
         """Let the index go."""
+        self._model.close()
         with self._lock:
             if self._state is not None:
                 self._release(self._state)

@@ -87,6 +87,9 @@ class MiniLM:
         self._counter.no_padding()
         self._counter.no_truncation()
 
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
     def count(self, text: str) -> int:
         """Count the tokens of a text, without the two that enclose it."""
         return len(self._counter.encode(text, add_special_tokens=False).ids)

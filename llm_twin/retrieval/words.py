@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Changes with every change of how words are made: an index belongs to one version."""
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
@@ -25,9 +25,22 @@ _STOP: Final = frozenset(
     please same shall she should so some such take tell than that the their theirs them then there
     these they thing things this those through to too under until up upon us use used uses using
     very want was we were what when where which while who whom whose why will with without would
-    yes you your yours yourself""",
+    yes you your yours yourself many much often kind sort happen happens happened called mean
+        means someone somebody anyone something anything""",
     )
 )
+
+
+_HOW: Final = re.compile(
+    r"(?<=\bhow )(?:long|far|old|big|large|high|tall|fast|slow|deep|heavy|hot|cold|hard|soon|wide"
+    r"|thick)\b",
+    re.IGNORECASE,
+)
+
+
+def measures(question: str) -> list[tuple[int, int]]:
+    """Return where a question has words such as `long` in `how long`: they are no topic."""
+    return [match.span() for match in _HOW.finditer(question)]
 
 
 def words(text: str) -> list[str]:
@@ -37,7 +50,7 @@ def words(text: str) -> list[str]:
 
 def pairs(text: str) -> Iterator[tuple[str, str]]:
     """Yield each word of a text that is no stop word, in lower case, and its stem."""
-    for match in _WORD.finditer(unicodedata.normalize("NFKC", text).lower()):
+    for match in _WORD.finditer(_HOW.sub("", unicodedata.normalize("NFKC", text).lower())):
         word = match[0].replace("\u2019", "'")
         if word not in _STOP:
             word = word.removesuffix("'s")

@@ -146,9 +146,9 @@ def _substack_posts(
     rows = csv.DictReader(
         io.StringIO(decode(_unpacked(archive, archive.getinfo(_SUBSTACK_LIST), budget)))
     )
-    if "post_id" not in (rows.fieldnames or ()):
-        return None
     try:
+        if "post_id" not in (rows.fieldnames or ()):
+            return None
         return {row["post_id"]: row for row in rows if row["post_id"]}
     except csv.Error:
         raise NotTakenError(f"has a {_SUBSTACK_LIST} that can't be read") from None

@@ -12,14 +12,22 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
     from markdownify import MarkdownConverter
 
-# What is no text of the page, or none of the author's.
-_NOISE: Final = (
-    "script, style, noscript, template, iframe, object, embed, svg, canvas, button, input,"
-    "select, textarea, nav, aside, dialog, audio, video, map, [role=navigation], [role=banner],"
-    "[role=contentinfo], [role=search], [role=dialog], [hidden], [aria-hidden=true], .headerlink,"
-    ".linenos, .lineno, .gutter, .line-numbers-rows, .sr-only, .breadcrumb, .breadcrumbs, .sidebar,"
-    ".toc, .share, .sharing, .related, .related-posts, .comments, #comments, .cookie, .cookies,"
-    ".newsletter, .advertisement, .subscription-widget, .subscription-widget-wrap"
+# What is no text of the page, or none of the author's: elements, roles, classes and ids.
+_NOISE: Final = frozenset(
+    {
+        *("script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "canvas"),
+        *("button", "input", "select", "textarea", "nav", "aside", "dialog"),
+        *("audio", "video", "map"),
+    }
+)
+_ROLES: Final = frozenset({"navigation", "banner", "contentinfo", "search", "dialog"})
+_NAMES: Final = frozenset(
+    {
+        *("headerlink", "linenos", "lineno", "gutter", "line-numbers-rows", "sr-only", "sidebar"),
+        *("toc", "breadcrumb", "breadcrumbs", "share", "sharing", "related", "related-posts"),
+        *("comments", "cookie", "cookies", "newsletter", "advertisement"),
+        *("subscription-widget", "subscription-widget-wrap"),
+    }
 )
 _FURNITURE: Final = "header, footer"
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
@@ -73,7 +81,7 @@ def _soup(page: str) -> "BeautifulSoup":
 def _metadata(page: str) -> tuple[str | None, str | None, str | None, str | None]:
     from trafilatura import extract_metadata
 
-    found = extract_metadata(page[:_LONGEST_DATA])
+    found = extract_metadata(page[:_LONGEST_DATA], extensive=False)
     return found.title, found.author, found.date, found.url
 
 
@@ -115,16 +123,37 @@ def _medium(soup: "BeautifulSoup") -> Item:
 
 
 def _to_markdown(element: "Tag") -> str:
-    for piece in element.select(_NOISE):
-        piece.decompose()
-    for piece in element.select("[style]"):
-        if not piece.decomposed and _HIDDEN.search(str(piece.get("style"))):
+    for piece in element.find_all(_is_noise):
+        if not piece.decomposed:
             piece.decompose()
-    for line_end in element.select("pre br"):
-        line_end.replace_with("\n")
-    for picture in element.select("img"):
+    for line_end in element.find_all("br"):
+        if line_end.find_parent("pre") is not None:
+            line_end.replace_with("\n")
+    for picture in element.find_all("img"):
         picture.replace_with(str(picture.get("alt") or ""))
     return str(_converter().convert_soup(element))
+
+
+def _is_noise(piece: "Tag") -> bool:
+    if piece.name in _NOISE:
+        return True
+    attributes = piece.attrs
+    if not attributes:
+        return False
+    named = {str(attributes.get("id") or ""), *_classes(piece)}
+    hidden = "hidden" in attributes or attributes.get("aria-hidden") == "true"
+    style = str(attributes.get("style") or "")
+    return (
+        hidden
+        or attributes.get("role") in _ROLES
+        or not named.isdisjoint(_NAMES)
+        or _HIDDEN.search(style) is not None
+    )
+
+
+def _classes(piece: "Tag") -> list[str]:
+    value: str | list[str] = piece.get("class") or ""
+    return value.split() if isinstance(value, str) else list(value)
 
 
 def _converter() -> "MarkdownConverter":

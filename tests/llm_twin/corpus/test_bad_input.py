@@ -2,6 +2,7 @@
 
 import io
 import json
+import multiprocessing
 import os
 import struct
 import zipfile
@@ -10,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from llm_twin.corpus.document import Document
+from llm_twin.corpus.discover import discover
+from llm_twin.corpus.document import Document, Entry, Skip
+from llm_twin.corpus.forgotten import Veil
+from llm_twin.corpus.prepare import Preparer
 from llm_twin.corpus.report import Report
+from llm_twin.corpus.rules import CorpusSettings
 from llm_twin.corpus.store import Corpus
+from llm_twin.corpus.worker import Reading
 from tests.llm_twin.corpus import made
 
 Take = Callable[..., Report]
@@ -94,13 +100,13 @@ def test_zip_bombs(take: Take, corpus: Corpus, writing: Path) -> None:
     bomb = made.archive({"a.md": "Good.", "big.txt": zeros, "z.md": "Good too."})
     (writing / "big.zip").write_bytes(bomb)
     (writing / "lying.zip").write_bytes(_lying(bomb, len(zeros)))
-    many = {f"{number}.txt": b"a " * (1 << 18) for number in range(30)}
+    many = {f"{number:02}.txt": b"\n" * (1 << 20) for number in range(12)}
     (writing / "many.zip").write_bytes(made.archive(many))
     report = take(max_file_mb=1)
     reasons = dict(report.skipped)
     assert "unpacks to more than 1 MB" in reasons["writing/big.zip/big.txt"]
     assert "writing/lying.zip/big.txt" in reasons
-    assert "the archive unpacks to more than is allowed" in reasons["writing/many.zip/9.txt"]
+    assert "the archive unpacks to more than is allowed" in reasons["writing/many.zip/11.txt"]
     assert {document.text for document in corpus.documents()} >= {"Good.", "Good too."}
 
 
@@ -173,12 +179,48 @@ def test_name_that_is_no_text(take: Take, only: Only, writing: Path) -> None:
 
 def test_file_that_takes_too_long(take: Take, corpus: Corpus, writing: Path) -> None:
     """The reader is ended when a document takes too long, and goes on with the next file."""
-    rows = [{"text": f"<p>{'word ' * 400_000}</p>", "id": number} for number in range(20)]
-    (writing / "a.json").write_text(json.dumps(rows))
+    (writing / "a.html").write_text("<p>x</p>" * 1_000_000)
     (writing / "b.md").write_text("Good.")
-    report = take(max_seconds=1, near_duplicates=1)
-    assert ("writing/a.json", "took longer than 1 s (corpus.max_seconds)") in report.skipped
+    report = take(max_seconds=5)
+    assert ("writing/a.html", "took longer than 5 s (corpus.max_seconds)") in report.skipped
     assert "writing/b.md" in [document.source for document in corpus.documents()]
+
+
+def test_reader_that_dies(writing: Path) -> None:
+    """A reader that is killed costs the file that it read; the next file gets a new one."""
+    rows = [json.dumps({"text": f"Record {number}."}) for number in range(5000)]
+    (writing / "a.jsonl").write_text("\n".join(rows))
+    (writing / "b.md").write_text("Good.")
+    found = discover([writing], CorpusSettings(), [])
+    many, good = (found.units[f"{writing}/{name}"] for name in ("a.jsonl", "b.md"))
+    before = set(multiprocessing.active_children())
+    with Reading(Preparer.of(CorpusSettings(), [], Veil(b"salt"))) as reading:
+        messages = reading.read(many)
+        assert isinstance(next(messages), Entry)
+        (reader,) = set(multiprocessing.active_children()) - before
+        reader.kill()
+        *_, last = messages
+        assert isinstance(last, Skip)
+        assert (last.name, last.again) == ("", True)
+        assert last.reason.startswith("ended the reader")
+        (entry,) = reading.read(good)
+        assert isinstance(entry, Entry)
+        assert entry.document.text == "Good."
+    assert set(multiprocessing.active_children()) == before
+
+
+def test_names_of_records_are_masked(take: Take, corpus: Corpus, writing: Path) -> None:
+    """A record's id may be an e-mail address, of one that is taken and of one that is not."""
+    rows = [{"id": "ada@example.com", "text": "One."}, {"id": "ada@example.com", "text": "Two."}]
+    rows += [{"id": "bob@example.com", "text": " \n", "html": "<p></p>"}]
+    (writing / "a.json").write_text(json.dumps(rows))
+    report = take()
+    assert sorted(document.source for document in corpus.documents()) == [
+        "writing/a.json#[e-mail]",
+        "writing/a.json#[e-mail]~2",
+    ]
+    assert report.skipped == [("writing/a.json#[e-mail]~3", "holds no text")]
+    assert "example.com" not in "".join(corpus.db.iterdump())
 
 
 def test_orders_to_a_model_stay_text(take: Take, only: Only, writing: Path) -> None:

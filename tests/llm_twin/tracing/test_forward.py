@@ -54,7 +54,7 @@ def test_everything_arrives_in_order(
     tracer: Tracer, opik: OpikServer, forwarder: Forwarder, ask: Ask
 ) -> None:
     """Traces, spans and feedback come in the SDK's shapes, and nothing waits any more."""
-    ids = [ask(str(n)).trace_id for n in range(450)]
+    ids = [ask(str(n)).trace_id for n in range(250)]
     tracer.feedback(ids[3], "user_feedback", 1, "first")
     tracer.feedback(ids[3], "user_feedback", 0, "second thoughts")
     tracer.feedback(ids[4], "other", 0.5)
@@ -63,9 +63,9 @@ def test_everything_arrives_in_order(
     assert set(opik.api.arrivals.values()) == {1}
     assert opik.api.scores[ids[3], "user_feedback"]["reason"] == "second thoughts"
     assert opik.api.scores[ids[4], "other"]["value"] == 0.5
-    assert forwarder.delivered == 453
+    assert forwarder.delivered == 253
     status = tracer.spool.status()
-    assert (status.waiting, status.traces, status.scores) == (0, 450, 3)
+    assert (status.waiting, status.traces, status.scores) == (0, 250, 3)
     requests = opik.requests
     forwarder.drain()
     assert opik.requests == requests
@@ -272,7 +272,7 @@ def test_drain_stops_when_told(
     home: Home, tracer: Tracer, opik: OpikServer, served: Settings, ask: Ask
 ) -> None:
     """Between two batches the forwarder looks whether it may go on."""
-    for n in range(250):
+    for n in range(205):
         ask(str(n))
     asked: list[int] = []
 
@@ -284,7 +284,7 @@ def test_drain_stops_when_told(
     with Server(served.opik) as server:
         Forwarder(tracer.spool, server).drain(going_on)
     assert len(opik.api.order) == 200
-    assert tracer.spool.status().waiting == 50
+    assert tracer.spool.status().waiting == 5
     assert home.spool_db.exists()
 
 

@@ -16,7 +16,7 @@ from tests.opik_server import OpikServer
 
 def test_spool_and_server_tell_the_same(tracer: Tracer, served: Settings, ask: Ask) -> None:
     """Every request comes once with its steps and feedback, over several pages."""
-    ids = [ask(str(n)).trace_id for n in range(230)]
+    ids = [ask(str(n)).trace_id for n in range(115)]
     tracer.feedback(ids[7], "user_feedback", 0, "no")
     tracer.feedback(ids[7], "user_feedback", 1, "yes")
     with Server(served.opik) as server:
