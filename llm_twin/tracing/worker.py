@@ -34,6 +34,9 @@ LOOKED_EVERY: Final = 0.25
 TIDIED_EVERY: Final = 60.0
 LOCK_TRIED_EVERY: Final = 2.0
 GRACE_SECONDS: Final = 5.0
+RESTART_SECONDS: Final = 0.5
+"""Pause before a process that ended takes up its work again; doubled each time."""
+RESTART_LONGEST: Final = 60.0
 NICENESS: Final = 10
 
 
@@ -50,6 +53,8 @@ class Worker:
         self._home = home
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
 
     def __enter__(self) -> Self:
         self.start()
@@ -74,19 +79,10 @@ class Worker:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the process."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "llm_twin.tracing.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            env=os.environ | sdk.QUIET,
-            start_new_session=True,  # Ctrl-C is for the service, which ends this in order
-        )
-        self._process = process
-        with suppress(BrokenPipeError):
-            if process.stdin is not None:
-                process.stdin.write(_told(self._home, self._settings))
-                process.stdin.flush()
+        """Start the process; should it end before `stop`, another one takes its place."""
+        self._stopping.clear()
+        self._process = self._spawned()
+        threading.Thread(target=self._watch_over, daemon=True).start()
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """End the process; what it did not deliver stays in the spool.
@@ -94,7 +90,9 @@ class Worker:
         Args:
             grace: Seconds in which it may deliver what waits.
         """
-        process, self._process = self._process, None
+        with self._changing:
+            self._stopping.set()
+            process, self._process = self._process, None
         if process is None:
             return
         with suppress(BrokenPipeError):
@@ -105,6 +103,38 @@ class Worker:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "llm_twin.tracing.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | sdk.QUIET,
+            start_new_session=True,  # Ctrl-C is for the service, which ends this in order
+        )
+        with suppress(BrokenPipeError):
+            if process.stdin is not None:
+                process.stdin.write(_told(self._home, self._settings))
+                process.stdin.flush()
+        return process
+
+    def _watch_over(self) -> None:
+        pause = RESTART_SECONDS
+        while process := self._process:
+            began = time.monotonic()
+            process.wait()
+            if self._stopping.wait(pause):
+                return
+            steady = time.monotonic() - began > RESTART_LONGEST
+            pause = RESTART_SECONDS if steady else min(2 * pause, RESTART_LONGEST)
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                _tell(f"the forwarder ended with {process.returncode} and is started again")
+                with suppress(BrokenPipeError):
+                    if process.stdin is not None:
+                        process.stdin.close()
+                self._process = self._spawned()
 
 
 class Loop:
@@ -237,9 +267,7 @@ class Loop:
     def _say(self, problem: str | None) -> None:
         """Tell a problem once, and once that it is over."""
         if problem != self._said:
-            told = problem or "delivered again"
-            sys.stderr.write(f"llm-twin: traces: {told}\n")
-            sys.stderr.flush()
+            _tell(problem or "delivered again")
         self._said = problem
 
 
@@ -262,8 +290,13 @@ def main() -> None:
     try:
         Loop(Home(settings.home), settings, stop).run()
     except TwinError as error:
-        sys.stderr.write(f"llm-twin: traces: {error}\n")
+        _tell(str(error))
         sys.exit(error.exit_code)
+
+
+def _tell(message: str) -> None:
+    sys.stderr.write(f"llm-twin: traces: {message}\n")
+    sys.stderr.flush()
 
 
 def _told(home: "Home", settings: "Settings") -> bytes:
