@@ -35,7 +35,7 @@ class Fitted(TypedDict):
     least: float
 
 
-REFUSED: Final = 0.05
+REFUSED: Final = 0.04
 RIDGE: Final = 1.0
 TUNED_ON: Final = ("project", "club", "journal")
 

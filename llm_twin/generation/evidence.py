@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -25,6 +26,7 @@ SHARES: Final = 0.7  # weight of words in common, beside nearness and cover
 FITS: Final = 0.1
 RANK: Final = 0.1
 FUSED: Final = 5.0  # weight of the search's score, beside what the reader says of the passage
+AGAIN: Final = 0.1  # what a further passage of the same document is set back by
 PRIVATE: Final = 0.97  # confidence from which on private matters of people are told
 FEATURES: Final = ("near", "passage_covers", "passage_least")
 
@@ -121,8 +123,21 @@ def weigh(
 
 
 def _ranked(hits: Sequence[Hit], found: Sequence[Statement]) -> tuple[Hit, ...]:
-    """The passages by what the search and the reader say of them together."""
+    """The passages by what the search and the reader say of them together.
+
+    A document that has spoken steps back a little for the others each time.
+    """
     read = {each.hit.chunk.id: each.passage_near + each.passage_covers for each in found}
-    return tuple(
-        sorted(hits, key=lambda hit: read.get(hit.chunk.id, 0.0) + FUSED * hit.score, reverse=True)
-    )
+    worth = {hit.chunk.id: read.get(hit.chunk.id, 0.0) + FUSED * hit.score for hit in hits}
+    left = list(hits)
+    ranked: list[Hit] = []
+    while left:
+        spoken = Counter(hit.chunk.document for hit in ranked)
+        best = max(left, key=lambda hit: _standing(hit, worth, spoken))
+        left.remove(best)
+        ranked.append(best)
+    return tuple(ranked)
+
+
+def _standing(hit: Hit, worth: Mapping[str, float], spoken: Mapping[str, int]) -> float:
+    return worth[hit.chunk.id] - AGAIN * spoken.get(hit.chunk.document, 0)

@@ -99,6 +99,29 @@ def test_no_secret_of_the_settings_is_kept(
             assert canary.encode() not in path.read_bytes()
 
 
+def test_forgotten_text_leaves_the_index(run: Run, writing: Path, tmp_path: Path) -> None:
+    """The index is built with the corpus, goes with a backup, and loses what is forgotten."""
+    (writing / "a.md").write_text("# Anchors\n\nA zebra guards the harbour at night.")
+    (writing / "b.md").write_text("# Boats\n\nThe boat leaves at noon.")
+    assert run("ingest", "writing").returncode == 0
+
+    def holding(word: bytes) -> set[str]:
+        state = tmp_path / "state"
+        files = (path for path in state.rglob("*") if path.is_file())
+        return {path.name for path in files if word in path.read_bytes()}
+
+    assert "passages.jsonl" in holding(b"zebra")
+    assert run("backup", "saved.zip").returncode == 0
+    done = run("forget", "writing/a.md")
+    assert done.returncode == 0
+    assert holding(b"zebra") == set()
+    assert "passages.jsonl" in holding(b"noon")
+    assert run("restore", "saved.zip", "--force").returncode == 0
+    assert "passages.jsonl" in holding(b"zebra")
+    assert run("forget", str(writing)).returncode == 0
+    assert holding(b"zebra") == holding(b"noon") == set()
+
+
 def test_terminal_gets_a_bar(run: Run, writing: Path, tmp_path: Path) -> None:
     """Progress is shown where somebody looks, and the report stays clean."""
     del run

@@ -4,6 +4,7 @@ import re
 
 from llm_twin.corpus.readers import FORMATS
 from llm_twin.corpus.rules import CorpusSettings
+from llm_twin.masking import mask_text
 from tests.llm_twin.masking_texts import HARMLESS, addresses, keys, numbers
 from tests.repository import ROOT
 
@@ -27,7 +28,10 @@ def test_every_setting_has_a_row_with_its_default() -> None:
 
 
 def test_counts_of_masked_texts() -> None:
-    """The numbers of texts are those that the tests of masking use."""
+    """The numbers of texts are those that the tests of masking use, and what is said holds."""
+    assert [text for text in HARMLESS if mask_text(text) != text] == []
+    for text, secret in [*addresses(), *numbers(), *keys()]:
+        assert secret not in mask_text(text)
     counts = [len(HARMLESS), len(addresses()), len(numbers()), len(keys())]
     said = re.search(
         r"(\d+) harmless ones.*?(\d+) with addresses, (\d+) with\s+phone.*?(\d+) with",
