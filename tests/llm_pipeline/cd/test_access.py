@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from llm_pipeline.cd.access import demand_packages, trust_of, who_runs
+from llm_pipeline.cd.access import demand_packages, signer_of, trust_of, who_runs
+from llm_pipeline.cd.oidc import claims
 from llm_pipeline.cd.settings import Delivery, Identity
-from llm_pipeline.cd.signing import GITHUB_ISSUER
-from llm_pipeline.errors import ConfigError, LookError
-from tests.llm_pipeline.cd.images import new_key
+from llm_pipeline.cd.signing import GITHUB_ISSUER, KeylessSigner, KeySigner
+from llm_pipeline.errors import ConfigError, LookError, UsageError
+from tests.llm_pipeline.cd.aws_server import GitHub, answering
+from tests.llm_pipeline.cd.images import new_key, private_key
 
 ACTIONS = {
     "GITHUB_ACTIONS": "true",
@@ -55,3 +57,23 @@ def test_trust(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match=r"key.pem of `cd.keys` can't be read"):
         trust_of(settings, tmp_path)
+
+
+def test_who_signs() -> None:
+    """A key that the settings name, else the workflow; without either nothing can sign."""
+    settings = Delivery(signing_key="KEY")
+    assert isinstance(signer_of(settings, {"KEY": private_key()}), KeySigner)
+    with pytest.raises(UsageError, match=r"`cd.signing-key` names a variable that is not set"):
+        signer_of(settings, {})
+    with pytest.raises(UsageError, match="Nothing can sign"):
+        signer_of(Delivery(), {})
+    with answering(GitHub([])) as server:
+        environ = {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{server.address}/t?v=1",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer",
+        }
+        signer = signer_of(Delivery(), environ)
+        assert isinstance(signer, KeylessSigner)
+        assert claims(signer.token())["sub"] == "repo:o/r:ref:refs/heads/main"
+    assert server.seen[0][0].endswith("audience=sigstore")
+    assert "bearer" not in repr(signer)

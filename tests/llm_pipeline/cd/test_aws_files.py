@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from llm_pipeline.cd import ecr
+from llm_pipeline.cd.aws_errors import AUDIENCE
 from llm_pipeline.errors import LookError
 from tests.repository import ROOT
 
@@ -75,7 +76,7 @@ def test_trust_is_exact(file: Path) -> None:
     names = "repo:o@1/r@2" if file.stem.endswith("-ids") else "repo:o/r"
     end = "ref:refs/heads/staging" if "branch" in file.stem else "environment:production"
     assert statement["Condition"] == {
-        "StringEquals": {f"{ISSUER}:aud": ecr.AUDIENCE, f"{ISSUER}:sub": f"{names}:{end}"}
+        "StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": f"{names}:{end}"}
     }
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -16,19 +17,22 @@ import pytest
 
 from llm_pipeline.cd.oci import Stored
 from llm_pipeline.cd.publication import Inputs, commit_tag, tree_tag
+from llm_pipeline.cd.referrers import referrers
 from llm_pipeline.cd.registry import Registry
+from llm_pipeline.cd.signing import KeySigner, open_signer
 from llm_pipeline.cli import main
 from tests.e2e.host import COMMAND
 from tests.e2e.repositories import commit, git, write
 from tests.llm_pipeline.cd.conftest import NAME, REPOSITORY
 from tests.llm_pipeline.cd.front import Front, error
-from tests.llm_pipeline.cd.images import new_key, push, sign
+from tests.llm_pipeline.cd.images import new_key, private_key, push, sign
 from tests.llm_pipeline.cd.memory import Memory
 
 Open = Callable[..., Registry]
 KEY = new_key()
 BASE = f"python:3.13-slim@sha256:{'b' * 64}"
 LOCK = "click==8.1.8\n"
+DETAILS = '{"score": 0.93}'
 
 
 @dataclass
@@ -342,11 +346,60 @@ def test_publish_needs(memory: Front, tmp_path: Path, change: str, says: str) ->
     assert says in ran.err
 
 
+def test_attest(front: Front, opened: Open, shell: Shell) -> None:
+    """What a check said is signed and attached; a no refuses the image from then on."""
+    registry, key = opened(front), private_key("ed25519")
+    shell.env |= {"RELEASE_SIGNING": key}
+    public = open_signer(key)
+    assert isinstance(public, KeySigner)
+    text = settings(front, 'signing-key = "RELEASE_SIGNING"').replace("release.pem", "new.pem")
+    write(shell.folder, {"cd.toml": text, "keys/new.pem": public.public, "details.json": DETAILS})
+    image = push(registry, "one", "v1")
+    sign(registry, image, public)
+    arguments = ("attest", "v1", "--config=cd.toml", "--check=evaluation")
+    ran = shell(*arguments, "--passed", "--details=details.json")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"evaluation, passed, is attached to {image.digest} as sha256:")
+    ran = shell("verify", "v1", "--config=cd.toml")
+    assert (ran.code, "  evaluation, passed, signed by key " in ran.out) == (0, True)
+    assert shell(*arguments, "--failed").code == 0
+    ran = shell("promote", "v1", "--to=staging", "--config=cd.toml")
+    assert ran.code == 1
+    assert "Its evaluation says no." in ran.err
+    stored = registry.read(referrers(registry, image.digest)[2].digest)
+    envelope = json.loads(registry.blob((stored.manifest.layers or [])[0]))
+    assert b'"score": 0.93' in b64decode(envelope["payload"]).replace(b'":', b'": ')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--check=evaluation"], "Say what the check said: --passed or --failed"),
+        (["--passed"], "Missing option '--check'"),
+        (["--check=a", "--passed"], "Nothing can sign: name the variable"),
+        (["--check=a", "--passed", "--details=requirements.lock"], "can't be read as JSON"),
+        (["--check=a", "--passed", "--details=list.json"], "should hold a JSON object"),
+        (["--check=a", "--passed", "--config=cd.toml"], "a variable that is not set: ABSENT"),
+    ],
+)
+def test_attest_needs(
+    memory: Front, opened: Open, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    """Without a check, what it said, or a key nothing is signed (exit code 2)."""
+    push(opened(memory), "one", "v1")
+    files = {"pyproject.toml": settings(memory), "keys/release.pem": KEY.public}
+    files |= {"cd.toml": settings(memory, 'signing-key = "ABSENT"')}
+    write(tmp_path, {**files, "list.json": "[]", "requirements.lock": LOCK})
+    ran = Shell(tmp_path, {})("attest", "v1", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+
+
 def test_help_needs_no_packages() -> None:
     """The help of each command imports nothing of what delivery needs."""
     code = (
         "import sys; from llm_pipeline.cli import cli\n"
-        "for name in ('releases', 'promote', 'rollback', 'verify', 'publish'):\n"
+        "for name in ('releases', 'promote', 'rollback', 'verify', 'attest', 'publish'):\n"
         "    cli([name, '--help'], standalone_mode=False)\n"
         "heavy = {'boto3', 'httpx', 'msgspec', 'securesystemslib', 'sigstore', 'tenacity'}\n"
         "print(sorted(heavy & set(sys.modules)))"
@@ -383,8 +436,12 @@ def test_canary(locked: tuple[Front, str], opened: Open, tmp_path: Path) -> None
     good(opened(front, login), "one", "v1")
     good(opened(front, login), "two", "v2")
     text = settings(front, 'username = "REGISTRY_USER"', 'password = "REGISTRY_PASSWORD"')
-    write(tmp_path, {"pyproject.toml": text, "keys/release.pem": KEY.public})
-    secrets = dict.fromkeys(SECRETS, canary)
+    text += 'signing-key = "RELEASE_SIGNING"\n'
+    details = json.dumps({"note": canary})
+    files = {"pyproject.toml": text, "keys/release.pem": KEY.public, "details.json": details}
+    write(tmp_path, files)
+    key = private_key()
+    secrets = {**dict.fromkeys(SECRETS, canary), "RELEASE_SIGNING": key}
     run = Shell(tmp_path, {"REGISTRY_USER": NAME, **secrets}, process=True)
     said = []
     for arguments in (
@@ -396,6 +453,7 @@ def test_canary(locked: tuple[Front, str], opened: Open, tmp_path: Path) -> None
         ("releases", "--json"),
         ("verify", "v1"),
         ("verify", "v1", "--json"),
+        ("attest", "v1", "--check", f"evaluation {canary}", "--passed", "--details=details.json"),
     ):
         ran = run(*arguments)
         assert ran.code == 0, ran.err
@@ -411,6 +469,7 @@ def test_canary(locked: tuple[Front, str], opened: Open, tmp_path: Path) -> None
     assert "you sent ***, which is not enough" in said[-3].err
     for ran in said:
         assert canary not in ran.out + ran.err
+        assert not [line for line in key.splitlines()[1:-1] if line in ran.out + ran.err]
     memory = front.backend
     assert isinstance(memory, Memory)
     for data in (*memory.blobs.values(), *(data for _, data in memory.manifests.values())):
@@ -424,4 +483,8 @@ def test_no_secret_is_an_argument() -> None:
     from llm_pipeline.cd.commands import COMMANDS
 
     named = {parameter.name for command in COMMANDS for parameter in command.params}
-    assert not [name for name in named if name and any(word in name for word in ("pass", "token"))]
+    assert not [
+        name
+        for name in named
+        if name and any(word in name for word in ("password", "token", "key"))
+    ]

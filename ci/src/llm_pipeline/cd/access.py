@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Final
 
 from llm_pipeline.cd import ecr, oidc, verification
+from llm_pipeline.cd.aws_errors import AUDIENCE
 from llm_pipeline.cd.registry import Login, Logins, Registry
 from llm_pipeline.cd.releases import Verify
 from llm_pipeline.cd.settings import Delivery
-from llm_pipeline.cd.signing import Identity, Trust, load_public
+from llm_pipeline.cd.signing import (
+    SIGSTORE,
+    Identity,
+    KeylessSigner,
+    Signer,
+    Trust,
+    load_public,
+    open_signer,
+)
 from llm_pipeline.errors import ConfigError, LookError, UsageError
 
 EXTRA: Final = 'pip install "llm-pipeline[delivery]"'
@@ -92,7 +101,7 @@ def aws_keys(settings: Delivery, environ: Mapping[str, str], region: str) -> ecr
     url, bearer = environ.get(oidc.URL), environ.get(oidc.TOKEN)
     if settings.role is None or not url or not bearer:
         return None
-    return ecr.assume_role(settings.role, oidc.github_token(url, bearer, ecr.AUDIENCE), region)
+    return ecr.assume_role(settings.role, oidc.github_token(url, bearer, AUDIENCE), region)
 
 
 def trust_of(settings: Delivery, source: Path) -> Trust:
@@ -114,6 +123,32 @@ def trust_of(settings: Delivery, source: Path) -> Trust:
         load_public(keys[-1])
     identities = tuple(Identity(each.subject, each.issuer) for each in settings.identities)
     return Trust(tuple(keys), identities)
+
+
+def signer_of(settings: Delivery, environ: Mapping[str, str]) -> Signer:
+    """Return what signs: the key in the variable that the settings name, or the workflow itself.
+
+    Args:
+        settings: The settings.
+        environ: The caller's variables.
+
+    Raises:
+        UsageError: There is neither a key nor a workflow that may ask for a token.
+        LookError: AWS KMS could not be asked for the key.
+    """
+    if settings.signing_key is not None:
+        value = environ.get(settings.signing_key)
+        if not value:
+            name = settings.signing_key
+            raise UsageError(f"`cd.signing-key` names a variable that is not set: {name}.")
+        return open_signer(value)
+    url, bearer = environ.get(oidc.URL), environ.get(oidc.TOKEN)
+    if url and bearer:
+        return KeylessSigner(partial(oidc.github_token, url, bearer, SIGSTORE))
+    raise UsageError(
+        "Nothing can sign: name the variable that holds a private key in `cd.signing-key`, or run "
+        "in a workflow with `permissions: id-token: write`."
+    )
 
 
 def verifier(registry: Registry, settings: Delivery, trust: Trust) -> Verify:

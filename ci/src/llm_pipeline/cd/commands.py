@@ -1,18 +1,16 @@
 """The commands of delivery; what they need is imported when they run."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from llm_pipeline.cd.opened import Opened, opened
+
 if TYPE_CHECKING:
-    from llm_pipeline.cd.registry import Registry
-    from llm_pipeline.cd.releases import Outcome, Releases
-    from llm_pipeline.cd.settings import Delivery
-    from llm_pipeline.masking import Mask
+    from llm_pipeline.cd.releases import Outcome
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SHOWN: Final = 10
@@ -42,78 +40,6 @@ def _options(command: _Command) -> _Command:
     return command
 
 
-class _Opened:
-    """A registry, the settings it is of, and how to say something of it without a secret."""
-
-    def __init__(
-        self, registry: "Registry", settings: "Delivery", source: Path, mask: "Mask"
-    ) -> None:
-        self.registry, self.settings, self.source, self._mask = registry, settings, source, mask
-
-    def clean(self, text: str) -> str:
-        """Return one line without secrets and without what would act on a terminal."""
-        from llm_pipeline.display import one_line
-
-        return self._mask.text(one_line(self._mask.text(text)))
-
-    def say(self, text: str, indent: str = "") -> None:
-        """Print a line."""
-        click.echo(indent + self.clean(text))
-
-    def say_json(self, value: object) -> None:
-        """Print a value as JSON."""
-        import json
-
-        click.echo(self._mask.text(json.dumps(value, indent=2)))
-
-    def releases(self) -> "Releases":
-        """Return the environments."""
-        from llm_pipeline.cd.access import trust_of, verifier
-        from llm_pipeline.cd.releases import Releases
-
-        trust = trust_of(self.settings, self.source)
-        verify = verifier(self.registry, self.settings, trust)
-        return Releases(self.registry, self.settings.environments, verify)
-
-
-@contextmanager
-def _opened(source: Path, config: Path | None) -> Iterator[_Opened]:
-    from llm_pipeline.cd import access
-    from llm_pipeline.config import from_file, from_text
-    from llm_pipeline.errors import PipelineError
-    from llm_pipeline.masking import Mask, environment_secrets
-
-    access.demand_packages()
-    file = source / "pyproject.toml"
-    if config is not None:
-        settings = from_file(config).cd
-    elif file.is_file():
-        settings = _of_pyproject(file)
-    else:
-        settings = from_text("", "no pyproject.toml").cd
-    named = {os.environ.get(name or "", "") for name in (settings.username, settings.password)}
-    mask = Mask(environment_secrets(os.environ) | named)
-    try:
-        with access.open_registry(settings, os.environ) as registry:
-            yield _Opened(registry, settings, source, mask)
-    except PipelineError as error:
-        # A registry or AWS may repeat in its message what it was sent.
-        error.args = (mask.text(str(error)),)
-        raise
-
-
-def _of_pyproject(file: Path) -> "Delivery":
-    import tomllib
-
-    from llm_pipeline.config import from_pyproject
-    from llm_pipeline.errors import ConfigError
-
-    try:
-        return from_pyproject(tomllib.loads(file.read_text(encoding="utf-8"))).cd
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} can't be read as TOML: {error}.") from None
-
-
 @click.command()
 @_options
 @click.argument("environment", required=False)
@@ -125,9 +51,9 @@ def releases(
     """List what was released, and what should run in each environment."""
     from dataclasses import asdict
 
-    with _opened(source, config) as opened:
+    with opened(source, config) as at:
         wanted = None if environment is None else (environment,)
-        histories = opened.releases().histories(wanted)
+        histories = at.releases().histories(wanted)
         if as_json:
             told = {
                 name: {
@@ -136,16 +62,16 @@ def releases(
                 }
                 for name, history in histories.items()
             }
-            opened.say_json(told)
+            at.say_json(told)
             return
         for name, history in histories.items():
             now = history.current
-            opened.say(f"{name}: {'nothing was released' if now is None else now.digest}")
+            at.say(f"{name}: {'nothing was released' if now is None else now.digest}")
             shown = history.releases if everything else history.releases[-_SHOWN:]
             for each in reversed(shown):
                 what = "" if each.restores is None else f" to {name}-{each.restores:06d}"
                 why = f": {each.why}" if each.why else ""
-                opened.say(
+                at.say(
                     f"{each.tag}  {each.digest[:_DIGEST]}  {each.at}  {each.kind}{what} "
                     f"by {each.by}{why}",
                     "  ",
@@ -173,9 +99,9 @@ def promote(  # noqa: PLR0913 - an argument for each option
     from llm_pipeline.cd.access import who_runs
     from llm_pipeline.cd.releases import Who
 
-    with _opened(source, config) as opened:
-        who = Who(opened.clean(by or who_runs(os.environ)), opened.clean(why))
-        _tell(opened, opened.releases().promote(origin, target, image, who))
+    with opened(source, config) as at:
+        who = Who(at.clean(by or who_runs(os.environ)), at.clean(why))
+        _tell(at, at.releases().promote(origin, target, image, who))
 
 
 @click.command()
@@ -190,15 +116,15 @@ def rollback(
     from llm_pipeline.cd.access import who_runs
     from llm_pipeline.cd.releases import Who
 
-    with _opened(source, config) as opened:
-        who = Who(opened.clean(by or who_runs(os.environ)), opened.clean(why))
-        _tell(opened, opened.releases().rollback(environment, who))
+    with opened(source, config) as at:
+        who = Who(at.clean(by or who_runs(os.environ)), at.clean(why))
+        _tell(at, at.releases().rollback(environment, who))
 
 
-def _tell(opened: _Opened, outcome: "Outcome") -> None:
-    opened.say(outcome.said)
+def _tell(at: Opened, outcome: "Outcome") -> None:
+    at.say(outcome.said)
     if outcome.made is not None:
-        opened.say(f"{outcome.environment} should now run {opened.registry.name(outcome.digest)}")
+        at.say(f"{outcome.environment} should now run {at.registry.name(outcome.digest)}")
 
 
 @click.command()
@@ -213,23 +139,76 @@ def verify(*, source: Path, config: Path | None, image: str, as_json: bool) -> N
     from llm_pipeline.cd.access import trust_of
     from llm_pipeline.errors import RefusedError
 
-    with _opened(source, config) as opened:
-        digest = opened.releases().resolve(image)
-        trust = trust_of(opened.settings, opened.source)
-        found = verification.verify(opened.registry, digest, trust, opened.settings.require)
+    with opened(source, config) as at:
+        digest = at.releases().resolve(image)
+        trust = trust_of(at.settings, at.source)
+        found = verification.verify(at.registry, digest, trust, at.settings.require)
         if found is None:
-            raise RefusedError(f"There is no {opened.registry.name(digest)}; publish it first.")
+            raise RefusedError(f"There is no {at.registry.name(digest)}; publish it first.")
         if as_json:
-            opened.say_json({"verified": not found.problems, **asdict(found)})
+            at.say_json({"verified": not found.problems, **asdict(found)})
         else:
-            opened.say(opened.registry.name(digest))
+            at.say(at.registry.name(digest))
             for each in found.attested:
                 result = {True: ", passed", False: ", failed", None: ""}[each.passed]
-                opened.say(f"{each.kind}{result}, signed by {each.signer}", "  ")
+                at.say(f"{each.kind}{result}, signed by {each.signer}", "  ")
             for reason in found.ignored:
-                opened.say(f"not counted: {reason}", "  ")
+                at.say(f"not counted: {reason}", "  ")
         if found.problems:
             raise RefusedError(f"{digest} is not verified. {' '.join(found.problems)}")
+
+
+@click.command()
+@_options
+@click.argument("image")
+@click.option("--check", "name", required=True, help="The check's name, such as evaluation.")
+@click.option("--passed/--failed", default=None, help="What it said; one of both is needed.")
+@click.option(
+    "--details",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON file with more for people to read; it is stored beside the image.",
+)
+def attest(  # noqa: PLR0913 - an argument for each option
+    *,
+    source: Path,
+    config: Path | None,
+    image: str,
+    name: str,
+    passed: bool | None,
+    details: Path | None,
+) -> None:
+    """Sign what a check said of IMAGE, a tag or a digest, and attach it there."""
+    from llm_pipeline.cd.access import signer_of
+    from llm_pipeline.cd.attest import RESULT, result, statement
+    from llm_pipeline.cd.verification import attach_statement
+
+    if passed is None:
+        raise click.UsageError("Say what the check said: --passed or --failed.")
+    more = None if details is None else _details(details)
+    with opened(source, config) as at:
+        registry = at.registry
+        digest = at.releases().resolve(image)
+        said = at.masked(result(at.clean(name), passed=passed, details=more))
+        signer = signer_of(at.settings, os.environ)
+        subject = registry.read(digest).descriptor
+        payload = statement(f"{registry.host}/{registry.repository}", digest, RESULT, said)
+        artifact = attach_statement(registry, subject, payload, signer)
+        word = "passed" if passed else "failed"
+        at.say(f"{name}, {word}, is attached to {digest} as {artifact}")
+
+
+def _details(file: Path) -> dict[str, Any]:
+    import json
+
+    from llm_pipeline.errors import UsageError
+
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} can't be read as JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} should hold a JSON object.")
+    return content
 
 
 @click.command()
@@ -247,8 +226,8 @@ def publish(
 
     if not dry_run:
         raise UsageError("Building needs a container engine; on its own this only does --dry-run.")
-    with _opened(source, config) as opened:
-        found = preview(opened.registry, opened.settings, source, named)
+    with opened(source, config) as at:
+        found = preview(at.registry, at.settings, source, named)
         decision, digest = found.decision, None
         if isinstance(decision, Build):
             verdict, said = "build", f"would build the image and push it as {', '.join(found.tags)}"
@@ -262,9 +241,9 @@ def publish(
             raise RefusedError(decision.reason)
         if as_json:
             told = {"verdict": verdict, "digest": digest, "tags": found.tags}
-            opened.say_json({**told, "inputs": found.inputs.key})
+            at.say_json({**told, "inputs": found.inputs.key})
         else:
-            opened.say(said)
+            at.say(said)
 
 
-COMMANDS: Final = (releases, promote, rollback, verify, publish)
+COMMANDS: Final = (releases, promote, rollback, verify, attest, publish)

@@ -29,9 +29,9 @@ class Delivery(_Table, frozen=True):
     ``registry``: the host; ``repository``: the name there; ``insecure``: talk without TLS.
     ``username`` and ``password``: names of variables that hold a login. ``role``: ARN of the role
     of AWS that a workflow takes. ``environments``: from the first to the last. ``keys``: files of
-    public keys; ``identities``: workflows; their signatures count. ``require``: statements that a
-    release needs. ``base``: the base image with its digest; ``locks``: files that pin what is
-    installed.
+    public keys; ``identities``: workflows; their signatures count. ``signing_key``: name of the
+    variable that holds the private key. ``require``: statements that a release needs. ``base``: the
+    base image with its digest; ``locks``: files that pin what is installed.
     """
 
     registry: str | None = None
@@ -45,6 +45,7 @@ class Delivery(_Table, frozen=True):
     )
     keys: list[str] = []
     identities: list[Identity] = []
+    signing_key: str | None = None
     require: list[str] = msgspec.field(default_factory=lambda: ["provenance", "scan"])
     base: str | None = None
     locks: list[str] | None = None
@@ -57,7 +58,8 @@ def undeliverable(cd: Delivery) -> Iterator[tuple[str, str]]:
     if cd.repository is not None and not is_repository(cd.repository):
         wanted = "a name such as team/twin, of small letters and digits"
         yield "repository", f": should be {wanted}, not {cd.repository!r}."
-    for key, name in (("username", cd.username), ("password", cd.password)):
+    named = {"username": cd.username, "password": cd.password, "signing-key": cd.signing_key}
+    for key, name in named.items():
         if name is not None and not (name.isascii() and name.isidentifier()):
             # Somebody may have written the password itself.
             yield key, ": should be the name of a variable, which holds it."

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ENVELOPE: Final = "application/vnd.dsse.envelope.v1+json"
 BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
+SIGSTORE: Final = "sigstore"
+"""The audience of the token that sigstore takes."""
 GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
 _KMS: Final = "awskms:"
 
@@ -143,7 +145,7 @@ class KeySigner:
 @contextmanager
 def _aws(doing: str) -> Iterator[None]:
     """Turn what boto3 raises into our errors."""
-    from llm_pipeline.cd.ecr import aws_errors
+    from llm_pipeline.cd.aws_errors import aws_errors
 
     with aws_errors(doing):
         yield
