@@ -224,4 +224,6 @@ def _client(place: Place, keys: Keys | None) -> "ECRClient":
             aws_session_token=keys.session if keys else None,
             region_name=place.region,
         )
-        return session.client("ecr", config=config)
+        # Named, since two packages of stubs may be installed, and one of them knows no ECR.
+        client: ECRClient = session.client("ecr", config=config)
+        return client
