@@ -10,12 +10,13 @@ from pathlib import Path
 from benchmarks import tree
 from benchmarks.host import Ground
 from benchmarks.peers import peers
+from benchmarks.service import service
 from benchmarks.startup import startup
 from benchmarks.timing import measure, table
 from benchmarks.tracing import tracing
 
 RUNNER = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
-WHAT = ("startup", "host", "containers", "tracing")
+WHAT = ("startup", "host", "containers", "tracing", "service")
 
 
 def main() -> None:
@@ -42,6 +43,8 @@ def main() -> None:
             show(table(measure(startup(work), 3 * options.runs), "empty click command"))
         if "tracing" in wanted:
             show(tracing(work, options.runs))
+        if "service" in wanted:
+            show(service(work, options.runs))
         if "host" in wanted:
             show(host(work, options.source, options.runs))
         if "containers" in wanted:

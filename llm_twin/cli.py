@@ -19,12 +19,12 @@ INTERRUPTED: Final = 130
 
 # A command, where it is, and what `--help` says of it: so that help imports none of them.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "ask": ("llm_twin.commands.ask:ask", "Answer a question from the corpus, with the sources."),
+    "ask": ("llm_twin.commands.ask:ask", "Answer a QUESTION from the corpus, with the sources."),
     "backup": (
         "llm_twin.corpus.command:backup",
         "Write corpus, index and traces to a file.",
     ),
-    "chat": ("llm_twin.commands.ask:chat", "Talk with the twin."),
+    "chat": ("llm_twin.commands.ask:chat", "Talk with the twin; an empty line or Ctrl-D ends it."),
     "doctor": (
         "llm_twin.commands.doctor:doctor",
         "Look at every part, and say what to do where one can't be used.",
@@ -37,7 +37,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "llm_twin.corpus.command:forget",
         "Erase a document or a person from corpus, index and traces.",
     ),
-    "index": ("llm_twin.commands.index:index", "Build the index of the corpus."),
+    "index": (
+        "llm_twin.commands.index:index",
+        "Build the index of the corpus, unless it is up to date.",
+    ),
     "ingest": (
         "llm_twin.corpus.command:ingest",
         "Take files, folders, archives and git repositories into the corpus.",

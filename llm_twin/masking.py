@@ -34,6 +34,8 @@ _SPELT_ADDRESS: Final = re.compile(
     r"\w[\w-]{0,62}(?:\s?(?:\.|[\[({<]\s?dot\s?[\])}>])\s?[^\W\d_][\w-]{1,62}){1,4}",
     re.IGNORECASE,
 )
+_LONGEST_USER: Final = 200
+_USER: Final = re.compile(r"://[^\s/@]*:$")
 _RELEASE: Final = re.compile(r"v?\d+\.\d")
 # Names whose values are secrets whatever they look like.
 _SECRET_NAME: Final = re.compile(
@@ -143,7 +145,11 @@ def _address(match: re.Match[str]) -> str:
         ":",
         "/",
     }
-    return match[0] if repository or _RELEASE.match(match["domain"]) else E_MAIL
+    if repository or _RELEASE.match(match["domain"]):
+        return match[0]
+    # The password of an address, as in `https://user:password@host`, is the other masker's.
+    before = match.string[max(0, match.start() - _LONGEST_USER) : match.start()]
+    return match[0] if _USER.search(before) else E_MAIL
 
 
 def _forms(secret: str) -> Iterable[str]:

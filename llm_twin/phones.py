@@ -26,6 +26,7 @@ _DATE: Final = re.compile(
 _DOTTED: Final = re.compile(
     r"\d{1,3}(?:\.\d{1,3}){3}|\d+\.\d+|\d{1,3}(?:[ .]\d{3})+|\d+\.\d+(?: \d+\.?\d*)+"
 )
+_POSTAL: Final = re.compile(r"\d{5}-\d{4}")  # of the United States, as in licences
 _OTHER: Final = re.compile(r"\b(?:ISBN(?:-1[03])?|ISSN|DOI)\W{1,3}$", re.IGNORECASE)
 # National numbers are told from other numbers where writers of many countries live.
 _REGIONS: Final = (
@@ -70,6 +71,8 @@ def _national(number: str, digits: str) -> bool:
     if re.fullmatch(r"\d{3} \d{3} \d{4}", number):
         return _valid(number, "US")
     if len(digits) == len(number) or not digits.startswith("0") or len(digits) < _FEWEST_NATIONAL:
+        return False
+    if _POSTAL.fullmatch(number):
         return False
     return any(_valid(number, region) for region in _REGIONS)
 

@@ -59,7 +59,12 @@ _BLOCK: Final = re.compile(
     # One that was cut: what still looks like it.
     r"|(?:\s*(?:\\n)?[A-Za-z0-9+/=]{16,})*)"
 )
-_IN_URL: Final = re.compile(r"(?P<before>://[^\s/:@'\"<>]{0,200}:)[^\s/@'\"<>]{1,300}(?P<after>@)")
+_IN_URL: Final = re.compile(
+    r"(?P<before>://[^\s/:@'\"<>]{0,200}:)"
+    r"(?!(?:pass(?:word|wd)?|pwd?|secret|token|key|\*+|x+|\$\w+|\$?\{\w+\})@)"  # as in manuals
+    r"[^\s/@'\"<>]{1,300}(?P<after>@)",
+    re.IGNORECASE,
+)
 _USER_IN_URL: Final = re.compile(r"(?P<before>://)[\w.~+=-]{20,300}(?P<after>@)")
 _BEARER: Final = re.compile(
     r"(?P<before>\b(?:bearer|basic|token|api-?key)[ \t]+)"

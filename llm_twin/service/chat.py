@@ -12,7 +12,7 @@ from llm_twin.errors import TwinError
 from llm_twin.generation.client import BusyError
 from llm_twin.service.answers import Writer, event
 from llm_twin.service.bodies import ChatRequest
-from llm_twin.service.errors import STOPPING, ApiError, unavailable
+from llm_twin.service.errors import INTERNAL, STOPPING, ApiError, unavailable, where
 from llm_twin.service.state import Service
 from llm_twin.twin import Answer, Done, Message, Token
 
@@ -76,6 +76,10 @@ class ChatResponse(Response):
                 await self._answer(line, time.monotonic() - came)
         except ApiError as error:
             await self._refuse(line, error)
+        except Exception as error:  # noqa: BLE001 - a stream that has begun ends with words, too
+            self._service.metrics.unfinished("failed")
+            log.error("internal error: %s", where(error))  # noqa: TRY400 - values may be secret
+            await self._refuse(line, INTERNAL)
 
     async def _refuse(self, line: "_Line", error: ApiError) -> None:
         try:
@@ -102,19 +106,22 @@ class ChatResponse(Response):
                 record.answered(answer)
             except (TwinError, TimeoutError) as error:
                 record.fail(error)
-                await record.committed()
+                await self._keep(record)
                 raise self._told(error) from None
             # Nothing that the caller has whole may be missing from the spool.
-            try:
-                await record.committed()
-            except TwinError as error:
-                raise self._told(error) from None
+            await self._keep(record)
         service.metrics.answer(answer)
         try:
             async with asyncio.timeout(_LAST_BYTES):
                 await self._end(line, writer, answer)
         except TimeoutError:
             log.warning("a reader did not take the end of an answer")
+
+    async def _keep(self, record: "Request") -> None:
+        try:
+            await record.committed()
+        except TwinError as error:
+            raise self._told(error) from None
 
     async def _pieces(self, line: "_Line", writer: Writer, record: "Request") -> Answer:
         asked, streamed = self._asked, bool(self._asked.stream)

@@ -1,7 +1,9 @@
 """Refusals in the shape that clients of OpenAI's API know."""
 
 import re
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request
@@ -77,6 +79,9 @@ class ApiError(Exception):
         return JSONResponse(self.body(), self.status, headers)
 
 
+INTERNAL: Final = ApiError(
+    500, "Internal error. The service's log says where; please report it.", code="internal_error"
+)
 STOPPING: Final = ApiError(503, "The service is stopping.", code="stopping", retry_after=5)
 
 
@@ -84,6 +89,13 @@ def unavailable(error: "TwinError", masker: "Masker") -> ApiError:
     """Tell that a part of the twin is missing, in its own words, which say what to do."""
     message = masker.mask_text(str(error)).replace("\n", "; ")
     return ApiError(503, f"{message[:1].upper()}{message[1:]}.", code="unavailable")
+
+
+def where(error: BaseException) -> str:
+    """Name an error's type and place, and nothing that it holds, for that may be secret."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    return f"{type(error).__name__} at {' > '.join(places)}"
 
 
 async def on_api_error(_request: Request, error: Exception) -> JSONResponse:

@@ -3,17 +3,14 @@
 import asyncio
 import logging
 import time
-import traceback
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llm_twin.service.auth import Keys, bearer
-from llm_twin.service.errors import ApiError
+from llm_twin.service.errors import INTERNAL, ApiError, where
 from llm_twin.service.limits import Rates
 from llm_twin.service.metrics import Metrics
 from llm_twin.service.settings import ServiceSettings
@@ -84,9 +81,9 @@ class Watch:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 - the last place where one can be caught
-            log.error("internal error: %s", _where(error))  # noqa: TRY400 - values may be secret
+            log.error("internal error: %s", where(error))  # noqa: TRY400 - values may be secret
             if not status:
-                await _internal()(scope, receive, watched)
+                await INTERNAL.response()(scope, receive, watched)
         finally:
             path, method = template(scope["path"]), scope["method"]
             method = method if method in _METHODS else "other"
@@ -246,15 +243,3 @@ def template(path: str) -> str:
 def _without_port(host: str) -> str:
     name, colon, port = host.rpartition(":")
     return name if colon and port.isdecimal() else host
-
-
-def _internal() -> Response:
-    message = "Internal error. The service's log says where; please report it."
-    return ApiError(500, message, code="internal_error").response()
-
-
-def _where(error: BaseException) -> str:
-    """Name an error's type and place, and nothing that it holds."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
-    return f"{type(error).__name__} at {' > '.join(places)}"

@@ -25,7 +25,7 @@ SENT_AT_ONCE: Final = 1000
 DELETED_AT_ONCE: Final = 500
 TOO_LARGE: Final = 413
 NO_KEY: Final = frozenset({401, 403})
-NOT_FOUND: Final = 404
+NOT_HERE: Final = frozenset({301, 302, 303, 307, 308, 404, 405})
 # What the server says of the records themselves: others may pass.
 OF_THE_RECORDS: Final = frozenset({400, 409, TOO_LARGE, 422})
 
@@ -176,7 +176,7 @@ class Server:
             return RejectedError(told, too_large=status == TOO_LARGE)
         if status in NO_KEY:
             told += "; check LLM_TWIN_OPIK_API_KEY and LLM_TWIN_OPIK_WORKSPACE"
-        elif status == NOT_FOUND or 300 <= status < 400:  # noqa: PLR2004 - redirects
+        elif status in NOT_HERE:
             told += "; check LLM_TWIN_OPIK_URL, which ends in /api as a rule"
         return UnavailableError(told, _wait(headers))
 

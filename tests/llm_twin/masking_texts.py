@@ -80,6 +80,8 @@ HARMLESS: Final = (
     "See https://en.wikipedia.org/wiki/Transformer_(deep_learning).",
     "postgres://localhost:5432/app",
     "redis://cache:6379/0",
+    "https://user:password@host.example/simple and https://${USER}:${PASSWORD}@host.example",
+    "51 Franklin Street, Fifth Floor, Boston, MA 02110-1301, USA.",
     "s3://bucket/key/2024/03/15/part-00001.parquet",
     "The port is 5432, the timeout 30000 ms, the limit 1048576 bytes.",
     "Total: 45 000 km in 18 months.",

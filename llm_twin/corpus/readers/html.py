@@ -29,6 +29,9 @@ _NAMES: Final = frozenset(
         *("subscription-widget", "subscription-widget-wrap"),
     }
 )
+_BLOCKS: Final = ("table", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "pre", "blockquote")
+_PARTS: Final = ("thead", "tbody", "tfoot", "tr", "td", "th", "caption")
+_ANCHORS: Final = frozenset({"\u00b6", "#", "\u00a7", "\uf0c1"})  # links of headings to themselves
 _FURNITURE: Final = "header, footer"
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _LANGUAGE: Final = re.compile(
@@ -131,7 +134,22 @@ def _to_markdown(element: "Tag") -> str:
             line_end.replace_with("\n")
     for picture in element.find_all("img"):
         picture.replace_with(str(picture.get("alt") or ""))
+    for link in element.find_all("a"):
+        if link.get_text(strip=True) in _ANCHORS:
+            link.decompose()
+        elif not str(link.get("href") or "").startswith(("https://", "http://")):
+            link.unwrap()  # it leads nowhere outside of its site
+    _unfold_layout(element)
     return str(_converter().convert_soup(element))
+
+
+def _unfold_layout(element: "Tag") -> None:
+    """Make tables that place things on a page, rather than list values, what they stand for."""
+    for table in element.find_all("table"):
+        if table.get("role") == "presentation" or table.find(_BLOCKS) is not None:
+            own = [cell for cell in table.find_all(_PARTS) if cell.find_parent("table") is table]
+            for piece in (table, *own):
+                piece.name = "div"
 
 
 def _is_noise(piece: "Tag") -> bool:

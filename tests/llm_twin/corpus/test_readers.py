@@ -104,6 +104,20 @@ def test_html_without_a_main_part(take: Take, only: Only, writing: Path) -> None
     assert (only().title, only().text) == ("Plain", "First.\n\nIn a form.")
 
 
+def test_html_of_old_pages(take: Take, only: Only, writing: Path) -> None:
+    """Tables that place things are unfolded, those with values stay; inner links are text."""
+    (writing / "a.html").write_text(
+        "<body><table><tr><td><ul><li><a href='b.html'>Next</a></li></ul></td><td><h2>Keys"
+        "<a href='#k'>\u00b6</a></h2><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>"
+        "<a href='https://x.example/'>2</a></td></tr></table><pre>one\n  two</pre></td></tr>"
+    )
+    take()
+    assert only().text == (
+        "- Next\n\n## Keys\n\n| a | b |\n| --- | --- |\n| 1 | [2](https://x.example/) |\n\n"
+        "```\none\n  two\n```"
+    )
+
+
 def test_pdf(take: Take, only: Only, writing: Path) -> None:
     """Pages are joined, split words put together, furniture left out, the outline kept."""
     pages = [

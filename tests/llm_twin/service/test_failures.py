@@ -249,7 +249,7 @@ def test_reader_who_does_not_read_loses_the_turn(corpus: Path, tmp_path: Path) -
                 b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
                 % (len(body), body)
             )
-            llm.wait_for(lambda server: server.running == 1)
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"  # and not a byte of the answer
             llm.says = lambda _messages: ANSWER
             with service.client() as client:
                 response = client.post("/v1/chat/completions", json=question())

@@ -111,7 +111,8 @@ def test_nothing_of_ours_imports_opik_without_the_switches() -> None:
             assert file.parent.name == "tracing", file
     code = (
         "import sys, llm_twin.cli, llm_twin.tracing.command, llm_twin.tracing.tracer\n"
-        "import llm_twin.tracing.worker, llm_twin.tracing.server, llm_twin.tracing.forward\n"
+        "import llm_twin.tracing.carry, llm_twin.tracing.worker\n"
+        "import llm_twin.tracing.server, llm_twin.tracing.forward\n"
         "print('opik' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

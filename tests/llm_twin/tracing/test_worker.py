@@ -109,6 +109,19 @@ def test_without_a_server_limits_are_kept_and_ctrl_c_is_not_for_the_worker(home:
     assert tracer.spool.removals()[0].undelivered == 1
 
 
+def test_forwarder_that_is_killed_is_started_again(home: Home, settings: Settings) -> None:
+    """A forwarder that the system kills does not stay away; the service's end is its end still."""
+    with Worker(home, settings) as worker:
+        first = worker.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        assert comes(lambda: worker.pid != first)
+        second = worker.pid
+        assert second is not None
+        assert worker.alive
+    assert comes(lambda: not alive(second))
+
+
 def test_second_forwarder_waits_for_the_first(
     home: Home, served: Settings, opik: OpikServer, ask: Ask, capfd: pytest.CaptureFixture[str]
 ) -> None:
