@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--set",
     "name",
-    type=click.Choice(["project", "club", "journal", "notebook"]),
+    type=click.Choice(["project", "club", "journal", "notebook", "vet"]),
     default="project",
     show_default=True,
     help="Built-in questions. `project` asks the corpus as it is, which should hold this project's "

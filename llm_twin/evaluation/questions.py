@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Split = Literal["tuning", "held-out"]
 Kind = Literal["answerable", "unanswerable", "adversarial"]
 
-SETS: Final = ("project", "club", "journal", "notebook")
+SETS: Final = ("project", "club", "journal", "notebook", "vet")
 """`project` asks about this project's docs; the others bring documents of their own."""
 
 
