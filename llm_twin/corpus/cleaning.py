@@ -23,8 +23,11 @@ _INVISIBLE: Final = re.compile(
 _FENCE: Final = re.compile(
     r"(?P<indent>[ \t]*(?:>[ \t]?|[-*+][ \t]+|\d{1,9}[.)][ \t]+)*)(?P<mark>`{3,}|~{3,})"
 )
+# Code between backticks is matched to be kept. What is not closed loses its tag alone.
 _ACTIVE: Final = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|iframe|object|svg|template|noscript)\b.*?(?:</\1\s*>|\Z)",
+    r"(?P<code>(?<!`)`[^`\n]{1,500}`(?!`))|<!--.{0,20000}?-->|<!--"
+    r"|<(?P<name>script|style|svg|template|noscript)\b[^<>]{0,1000}>.{0,20000}?</(?P=name)\s*>"
+    r"|</?(?:script|style|svg|template|noscript|iframe|object|embed)\b[^<>]{0,1000}/?>",
     re.DOTALL | re.IGNORECASE,
 )
 _INLINE_DATA: Final = re.compile(r"!\[([^\]\n]{0,300})\]\(\s*<?data:[^)\s]*>?[^)\n]*\)")
@@ -134,7 +137,7 @@ def _segments(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _clean_prose(text: str) -> str:
-    text = _ACTIVE.sub("", text) if "<" in text else text
+    text = _ACTIVE.sub(lambda match: match["code"] or "", text) if "<" in text else text
     text = _INLINE_DATA.sub(r"\1", text) if "data:" in text else text
     text = re.sub(r"[ \t]+$", "", text.replace("\u00a0", " "), flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text)

