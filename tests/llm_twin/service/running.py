@@ -48,7 +48,7 @@ class Service:
     def traces(self) -> list[dict[str, Any]]:
         """Return what the spool holds, as `llm-twin traces export` writes it."""
         done = llm_twin("traces", "export", home=self.home)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.split("\n") if line]
 
 
 def llm_twin(
