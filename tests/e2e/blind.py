@@ -64,7 +64,8 @@ BLIND: Final = (
     _files(
         "make-ignores",
         *("lint", {"Makefile": "lint:\n\t-ruff check .\n"}),
-        *("a `-` before a recipe's line", 'lint = { command = "make lint", reads = ["**"] }\n'),
+        "a `-` before a recipe's line",
+        'images.packages = ["make"]\nlint = { command = "make lint", reads = ["**"] }\n',
     ),
     _ruff("format-exclude", "format", 'format.exclude = ["app/*"]\n', "`format.exclude`"),
     _ruff("format-extend-exclude", "format", 'extend-exclude = ["app"]\n', "`extend-exclude`"),
@@ -131,6 +132,17 @@ BLIND: Final = (
         "@pytest.hookimpl(wrapper=True)\ndef pytest_runtest_makereport(item):\n"
         "    report = yield\n    report.outcome = 'passed'\n    return report\n",
         "the hook `pytest_runtest_makereport` in conftest.py",
+    ),
+    _files(
+        "failures-pass-in-one-folder",
+        "test",
+        {
+            "tests/small/test_small.py": "def test_small():\n    assert 1 == 2\n",
+            "tests/small/conftest.py": "import pytest\n\n\n@pytest.hookimpl(wrapper=True)\n"
+            "def pytest_runtest_makereport(item):\n"
+            "    report = yield\n    report.outcome = 'passed'\n    return report\n",
+        },
+        "the hook `pytest_runtest_makereport` in tests/small/conftest.py",
     ),
     _conftest(
         "functions-are-never-called",

@@ -127,10 +127,13 @@ def test_project_files(planned: Containers) -> None:
 
 
 def test_packages(planned: Containers) -> None:
-    """Packages of the system are installed below the environment, and for no static check."""
-    made = planned({"images": {"packages": ["git", "make"]}})
+    """Packages of the system are there for the environment and for the source's own commands."""
+    made = planned(
+        {"images": {"packages": ["git", "make"]}, "format": {"command": "make format-check"}}
+    )
     wanted = ["sh", "/llm-pipeline/packages.sh", "git", "make"]
     assert commands(made["test"][1])[2] == wanted
+    assert commands(made["format"][1])[2] == wanted
     assert wanted not in commands(made["lint"][1])
 
 

@@ -32,7 +32,8 @@ class Images(_Table, frozen=True):
     """Container images, for those who pull through a mirror or pin a digest.
 
     ``python`` may hold ``{version}``, which the source's Python version replaces. ``packages``: of
-    the image's system, Debian or Alpine, that the environment needs, such as ``git``.
+    the image's system, Debian or Alpine, that the environment and the source's own commands need,
+    such as ``git``.
     """
 
     python: str = "docker.io/library/python:{version}-slim"

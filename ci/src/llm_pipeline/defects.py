@@ -72,27 +72,45 @@ def injection(facts: Facts) -> Mapping[str, str]:  # noqa: ARG001 - the same for
 
 
 def failing_test(facts: Facts) -> Mapping[str, str]:
-    """Plant tests that fail in the folder with most tests, named as the source names its own."""
+    """Plant tests that fail, named as the source names its own.
+
+    They go into the folder with most tests, and below each further ``conftest.py``, whose hooks
+    reach no other folder.
+    """
     settings = tool_settings.pytest(facts)
     patterns = settings.words("python_files") or ["test_*.py", "*_test.py"]
     roots = [path.removeprefix("./").rstrip("/") for path in settings.words("testpaths")]
+    paths = [PurePosixPath(path) for path in facts.python_files]
     matched = [
         (str(path.parent), pattern)
-        for path in map(PurePosixPath, facts.python_files)
+        for path in paths
         for pattern in patterns
         if fnmatch(path.name, pattern) and path.name != "conftest.py"
     ]
     inside = [place for place in matched if any(_is_under(place[0], root) for root in roots)]
-    counted = Counter(inside or matched).most_common(1)
-    folder, pattern = counted[0][0] if counted else ("tests", patterns[0])
-    name = pattern.replace("*", STEM)
-    if not (fnmatch(name, pattern) and is_planted(name) and name.endswith(".py")):
-        name = f"test_{STEM}.py"
+    counted = Counter(inside or matched)
+    places = [counted.most_common(1)[0][0]] if counted else [("tests", patterns[0])]
+    hooked = [str(path.parent) for path in paths if path.name == "conftest.py"]
+    for holder in sorted(hooked, key=lambda folder: (-folder.count("/"), folder)):
+        below = Counter({place: n for place, n in counted.items() if _is_under(place[0], holder)})
+        if below and not any(_is_under(folder, holder) for folder, _ in places):
+            places.append(below.most_common(1)[0][0])
     content = _FAILING_TEST.format(
         function=_named(settings.words("python_functions"), "test", "_red_control"),
         group=_named(settings.words("python_classes"), "Test", "RedControl"),
     )
-    return {str(PurePosixPath(folder, name)): content}
+    return {
+        str(PurePosixPath(folder, _test_name(pattern, number))): content
+        for number, (folder, pattern) in enumerate(places)
+    }
+
+
+def _test_name(pattern: str, number: int) -> str:
+    """Return a name that pytest collects by a pattern; without packages no two may be the same."""
+    stem = f"{STEM}_{number}" if number else STEM
+    name = pattern.replace("*", stem)
+    fits = fnmatch(name, pattern) and is_planted(name) and name.endswith(".py")
+    return name if fits else f"test_{stem}.py"
 
 
 def leak(facts: Facts) -> Mapping[str, str]:

@@ -58,7 +58,7 @@ class Layers:
         elif planned.environment:
             base = self._environment
         else:
-            base = self._tools
+            base = self._packaged(self._tools) if planned.custom else self._tools
         for tool, version in self.plan.hooked:
             if tool in planned.check.tools:
                 base = self._hooked(base, tool, version)
@@ -117,6 +117,16 @@ class Layers:
             .with_env_variable("PATH", f"{folder}/bin:${{PATH}}", expand=True)
         )
 
+    def _packaged(self, base: dagger.Container) -> dagger.Container:
+        """Add the system's packages that the settings name, where there are any."""
+        packages = self.plan.config.images.packages
+        if not packages:
+            return base
+        path = f"{DATA}/packages.sh"
+        return base.with_file(path, self._data.file("packages.sh")).with_exec(
+            ["sh", path, *packages]
+        )
+
     @cached_property
     def _environment(self) -> dagger.Container:
         """The source's own environment: its dependencies, and above them the project itself."""
@@ -126,13 +136,10 @@ class Layers:
             base = self._venv(base, "/poetry", "poetry").with_env_variable(
                 "PATH", f"{TOOLS}/bin:/poetry/bin:{_PATH}"
             )
-        if packages := self.plan.config.images.packages:
-            script = self._data.file("packages.sh")
-            base = base.with_file(f"{DATA}/packages.sh", script).with_exec(
-                ["sh", f"{DATA}/packages.sh", *packages]
-            )
-        base = base.with_exec(["python", "-m", "venv", ENV]).with_directory(
-            DATA, self._data.filter(include=list(_INSTALLING))
+        base = (
+            self._packaged(base)
+            .with_exec(["python", "-m", "venv", ENV])
+            .with_directory(DATA, self._data.filter(include=list(_INSTALLING)))
         )
         for name, value in {
             **install.env,
