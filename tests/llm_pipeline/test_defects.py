@@ -413,7 +413,7 @@ class TestTest:
         assert re.search(r"<testsuite [^>]*errors=\"0\" failures=\"[23]\"", report)
 
     def test_below_each_conftest(self, tmp_path: Path) -> None:
-        """Hooks of a folder reach no other one, so each conftest.py has failing tests of its own."""
+        """Hooks of a folder reach no other one: each conftest.py has failing tests of its own."""
         names = ("a/test_1", "a/test_2", "b/conftest", "b/c/conftest", "b/c/test_3", "d/conftest")
         files = {f"tests/{name}.py": "" for name in names}
         assert seen("test", tmp_path, files)[0] == {
