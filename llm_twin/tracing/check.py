@@ -49,10 +49,13 @@ def server(settings: "Settings") -> str:
     """
     if settings.opik.url is None:
         return "none is set: traces stay in the spool"
-    from llm_twin.tracing.server import Server
+    from llm_twin.tracing.server import Server, UnavailableError
 
     with Server(settings.opik) as opik:
-        opik.ping()
+        try:
+            opik.ping()
+        except UnavailableError as error:
+            raise TwinError(f"{error}; see opik.url; traces stay in the spool until then") from None
         with opik.asking():
             opik.api.projects.find_projects(size=1)
         return opik.url
