@@ -44,7 +44,7 @@ def served(home: Home, opik: OpikServer) -> Settings:
     """The settings with that server, which is given up on after half a second."""
     return Settings(
         home=home.path,
-        opik=OpikSettings(url=opik.url, timeout=0.5),
+        opik=OpikSettings(url=opik.url, timeout=2.0),
         tracing=TracingSettings(environment="test"),
     )
 
